@@ -1,0 +1,1 @@
+"""What Spatial and Channel Reconstruction Convolution (SCConv, CVPR 2023) buys, where, and at what cost."""

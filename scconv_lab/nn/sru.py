@@ -1,0 +1,129 @@
+"""Spatial Reconstruction Unit (Li, Wen, He, CVPR 2023, section 3.1)."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from scconv_lab import ops
+from scconv_lab.errors import UserError
+from scconv_lab.nn.unit import Unit, choose_one_of, divisors, require_choice, require_positive
+
+
+class SRU(Unit):
+    """Separates informative from less informative values by the scale of a Group Norm, and reconstructs.
+
+    Equations 1-4 of the paper; `scconv_lab.ops.sru` is the formula. Input and output are (B, channels, H, W), H and
+    W free. ``weight`` and ``bias``, of shape (channels,), are the Group Norm's gamma and beta. The gate is computed
+    in fp32 for half-precision input. The paper leaves the number of groups and the values below the threshold open;
+    the defaults are four groups, as in public code, and the soft gate.
+
+    With ``gate_mode="hard"`` and ``gate_input="x"`` gamma and beta get no gradient (``None``): they stay as they
+    are, and DDP needs ``ddp_find_unused_parameters_true``.
+
+    Args:
+        channels: Channels of the input, even, for the two halves of the reconstruction.
+        num_groups: Groups of the Group Norm; a divisor of the channels.
+        gate_threshold: Gate weights above it are informative; between 0 and 1. At 0.5, with gamma 1 and beta 0, the
+            gate opens where a value is above its group's mean.
+        gate_mode: "soft" keeps the weights below the threshold as they are, "hard" makes them 0 and 1.
+        gate_input: What the gate multiplies: "x", the raw input (equation 4), or "normalized", the Group Norm's output.
+        norm: "group_norm" (equation 1), or "unbiased", public code's own Group Norm with the Bessel-corrected
+            standard deviation and an epsilon of 1e-10 outside the root.
+        gamma_init: First value of gamma: a number other than 0, or "normal" for draws of a standard normal
+            distribution, as in public code's own Group Norm.
+
+    Raises:
+        UserError: (a ValueError) on odd channels, groups that do not divide them, a threshold outside (0, 1), an
+            unknown choice, or a gamma that sums to zero, since equation 2 divides by the sum: at construction, when
+            a state dict is loaded, and in an eager forward pass on the CPU (elsewhere looking at the sum would make
+            every pass wait for the device).
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        num_groups: int = 4,
+        gate_threshold: float = 0.5,
+        gate_mode: ops.GateMode = "soft",
+        gate_input: ops.GateInput = "x",
+        norm: ops.Norm = "group_norm",
+        gamma_init: float | Literal["normal"] = 1.0,
+    ):
+        super().__init__()
+        require_positive("channels", channels)
+        require_positive("num_groups", num_groups)
+        if channels % 2:
+            raise UserError(
+                f"`channels` (={channels}) must be even: SRU adds the halves of the channels crosswise; "
+                f"choose {channels - 1 or 2} or {channels + 1}, or another site"
+            )
+        if channels % num_groups:
+            raise UserError(
+                f"`channels` (={channels}) must be divisible by `num_groups` (={num_groups}); "
+                f"{choose_one_of(divisors(channels))} groups"
+            )
+        if not 0 < gate_threshold < 1:
+            raise UserError(
+                f"`gate_threshold` (={gate_threshold}) must lie between 0 and 1, both excluded: it is compared with a "
+                "sigmoid; the paper's value is 0.5"
+            )
+        require_choice("gate_mode", gate_mode, ops.GATE_MODES)
+        require_choice("gate_input", gate_input, ops.GATE_INPUTS)
+        require_choice("norm", norm, ops.NORMS)
+        if gamma_init != "normal" and (isinstance(gamma_init, str) or not math.isfinite(gamma_init)):
+            raise UserError(f"`gamma_init` (={gamma_init!r}) must be a finite number or 'normal'")
+        self.channels = channels
+        self.num_groups = num_groups
+        self.gate_threshold = gate_threshold
+        self.gate_mode: ops.GateMode = gate_mode
+        self.gate_input: ops.GateInput = gate_input
+        self.norm: ops.Norm = norm
+        self.gamma_init = gamma_init
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
+        self.register_load_state_dict_post_hook(lambda module, _: module._require_gamma_sum())
+
+    def reset_parameters(self) -> None:
+        """Give gamma its first values by ``gamma_init``, and beta zeros."""
+        if isinstance(self.gamma_init, str):
+            nn.init.normal_(self.weight)
+        else:
+            nn.init.constant_(self.weight, self.gamma_init)
+        nn.init.zeros_(self.bias)
+        self._require_gamma_sum()
+
+    def _require_gamma_sum(self) -> None:
+        on_cpu = self.weight.device.type == "cpu"
+        if on_cpu and not torch.compiler.is_compiling() and self.weight.sum() == 0:
+            raise UserError(
+                "`weight` (gamma) of an SRU sums to 0, and equation 2 divides by that sum; "
+                "give `gamma_init` another value than 0, or load weights whose gamma does not sum to 0"
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, channels, H, W) to the same shape and dtype."""
+        self._require_gamma_sum()
+        return ops.sru(
+            x,
+            self.weight,
+            self.bias,
+            num_groups=self.num_groups,
+            gate_threshold=self.gate_threshold,
+            gate_mode=self.gate_mode,
+            gate_input=self.gate_input,
+            norm=self.norm,
+        )
+
+    def extra_repr(self) -> str:
+        """The arguments, for ``print(net)``."""
+        return (
+            f"{self.channels}, num_groups={self.num_groups}, gate_threshold={self.gate_threshold}, "
+            f"gate_mode={self.gate_mode!r}, gate_input={self.gate_input!r}, norm={self.norm!r}"
+        )
