@@ -1,0 +1,92 @@
+"""Turns an experiment file into the ordered list of configuration files that it builds on."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scconv_lab.errors import UserError
+
+
+def expand_bases(path: Path) -> list[Path]:
+    """List the files that ``path`` builds on, each after its own bases, and ``path`` itself last.
+
+    An experiment's ``bases:`` is a list of files, relative to the file that names them. Later files override earlier
+    ones key by key; a file that is reached twice keeps its first place.
+
+    Raises:
+        UserError: (a ValueError) if a file is missing, is not a YAML mapping, or builds on itself.
+    """
+    order: list[Path] = []
+    _visit(path, [], order)
+    return order
+
+
+def _visit(path: Path, trail: list[Path], order: list[Path]) -> None:
+    if path in trail:
+        circle = " -> ".join(map(str, [*trail[trail.index(path) :], path]))
+        raise UserError(f"`bases` go round in a circle: {circle}; remove one of them")
+    if path in order:
+        return
+    for base in _bases(path, named_by=trail[-1] if trail else None):
+        _visit(base, [*trail, path], order)
+    order.append(path)
+
+
+def _bases(path: Path, *, named_by: Path | None) -> list[Path]:
+    bases = read_yaml(path, named_by=named_by).get("bases") or []
+    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
+        raise UserError(f"{path}: `bases` (={bases!r}) must be a list of files, relative to this file's folder")
+    return [_normal(path.parent / base) for base in bases]
+
+
+def read_yaml(path: Path, *, named_by: Path | None = None) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Args:
+        path: The file.
+        named_by: The file whose ``bases`` name it, for the message.
+
+    Raises:
+        UserError: (a ValueError) if the file is missing, unreadable, or not a mapping.
+    """
+    source = f"`bases` of {named_by}" if named_by else "--config"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{source} names {path}, which is not there{_nearest_file(path)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{source} names {path}, which cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a mapping of keys to values, and holds a {type(content).__name__}")
+    return content
+
+
+def nearest(word: str, choices: Sequence[str]) -> str:
+    """The end of a message that offers the choice most like ``word``, or all of a few choices."""
+    matches = difflib.get_close_matches(word, choices, n=1)
+    if matches:
+        return f"; did you mean {matches[0]!r}?"
+    return f"; choose one of {', '.join(sorted(choices))}" if choices else ""
+
+
+def _nearest_file(path: Path) -> str:
+    siblings = [str(sibling) for sibling in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
+    return nearest(str(path), siblings)
+
+
+def _normal(path: Path) -> Path:
+    """Without ``a/../``, so that a file has one name; still relative where it was."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == ".." and parts and parts[-1] not in ("..", path.anchor):
+            parts.pop()
+        else:
+            parts.append(part)
+    return Path(*parts)

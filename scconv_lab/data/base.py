@@ -1,0 +1,163 @@
+"""What every data set of the lab has in common: the split, the transforms, and who sees which sample."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
+from torchvision.transforms import v2
+
+from scconv_lab.data.padding import Padded
+from scconv_lab.errors import UserError
+
+
+class ImageDataModule(LightningDataModule, ABC):
+    """Labelled images: a training set, a validation set carved from it, and a test set read by `test` alone.
+
+    A batch is (images, labels): float32 (B, 3, H, W), normalised per channel, and int64 (B,). Grey images have three
+    equal channels. Evaluation gives every sample to exactly one process and fills up with items labelled
+    `IGNORE_INDEX`; training pads with repeated samples, as torch's DistributedSampler does. Both need
+    `Trainer(use_distributed_sampler=False)`. Fit, validate and predict read training files only.
+
+    A subclass names `num_classes`, `image_shape`, `mean` and `std`, loads the images, and says how they are augmented.
+
+    Args:
+        root: Folder that holds the data set, or receives its download.
+        batch_size: Images in one step, over all processes together; divisible by the number of processes.
+        val_size: Training images set aside for validation and model choice; at least 1, below the training set's size.
+        split_seed: Seed of the permutation that chooses the validation images, apart from the run's own seed.
+        augment: Whether training images are augmented.
+        num_workers: Worker processes per loader; 0 loads in the training process, enough for sets held in memory.
+    """
+
+    image_shape: tuple[int, int, int]
+    """(3, H, W), in pixels."""
+    mean: Sequence[float]
+    """Per channel, of intensities in [0, 1]; one value for grey images."""
+    std: Sequence[float]
+
+    def __init__(
+        self,
+        *,
+        root: str = "data",
+        batch_size: int = 128,
+        val_size: int,
+        split_seed: int = 0,
+        augment: bool = True,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise UserError(f"`batch_size` (={batch_size}) must be at least 1.")
+        if num_workers < 0:
+            raise UserError(f"`num_workers` (={num_workers}) must not be negative; 0 loads in the training process.")
+        self.root = Path(root).expanduser()
+        self.batch_size = batch_size
+        self.val_size = val_size
+        self.split_seed = split_seed
+        self.augment = augment
+        self.num_workers = num_workers
+
+    @property
+    @abstractmethod
+    def num_classes(self) -> int:
+        """Number of classes; labels are 0..num_classes - 1."""
+
+    @abstractmethod
+    def load(self, split: Literal["train", "test"]) -> Dataset:
+        """Samples (image, label) of one split, reading no file of the other: uint8 (1 or 3, h, w) and an int.
+
+        Raises UserError, with the path and the way out, for a file that is missing, truncated or wrong.
+        """
+
+    def augmentation(self) -> list[v2.Transform]:
+        """What a uint8 batch (B, C, H, W) of training images goes through, each image drawn on its own."""
+        return []
+
+    def resizing(self, augment: bool) -> Callable[[Tensor], Tensor]:
+        """What brings one loaded image (C, h, w) to (C, H, W), at random for `augment`."""
+        return nn.Identity()
+
+    def setup(self, stage: str) -> None:
+        """Load the training set and split it, or for the stage "test" load the test set alone."""
+        if stage == "test":
+            self.test_set = self.load("test")
+            return
+        samples = self.load("train")
+        n = len(samples)  # pyrefly: ignore[bad-argument-type]  # torch's Dataset declares no __len__
+        if not 1 <= self.val_size < n:
+            raise UserError(f"`val_size` (={self.val_size}) must be at least 1 and below the {n} training images.")
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(self.split_seed)).tolist()
+        self.val_set = Subset(samples, order[: self.val_size])
+        self.train_set = Subset(samples, order[self.val_size :])
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled anew each epoch by the run's seed, shared out over the processes."""
+        world_size, rank = self._place()
+        # The seed is where Lightning's seed_everything leaves it and its own samplers look for it.
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+        sampler = DistributedSampler(self.train_set, num_replicas=world_size, rank=rank, seed=seed)
+        return self._loader(self.train_set, sampler, augment=self.augment)
+
+    def val_dataloader(self) -> DataLoader:
+        """Every validation image once."""
+        return self._eval_loader(self.val_set)
+
+    def test_dataloader(self) -> DataLoader:
+        """Every test image once."""
+        return self._eval_loader(self.test_set)
+
+    def predict_dataloader(self) -> DataLoader:
+        """The validation images: predictions are looked at while choosing, and the test set is for `test` alone."""
+        return self._eval_loader(self.val_set)
+
+    def _place(self) -> tuple[int, int]:
+        """(number of processes, this one's rank)."""
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+    def _eval_loader(self, dataset: Dataset) -> DataLoader:
+        world_size, rank = self._place()
+        padded = Padded(dataset, world_size)
+        return self._loader(padded, range(rank, len(padded), world_size), augment=False)
+
+    def _loader(self, dataset: Dataset, sampler: Any, *, augment: bool) -> DataLoader:
+        world_size, _ = self._place()
+        if self.batch_size % world_size:
+            raise UserError(
+                f"`batch_size` (={self.batch_size}) counts the images of all processes and must be divisible by their "
+                f"number (={world_size}); choose {self.batch_size // world_size * world_size or world_size}, say."
+            )
+        normalize = [v2.RGB(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(self.mean), list(self.std))]
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size // world_size,
+            sampler=sampler,
+            collate_fn=Collate(
+                each=self.resizing(augment),
+                batch=v2.Compose([*self.augmentation(), *normalize] if augment else normalize),
+            ),
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+class Collate:
+    """Samples (uint8 image, label) -> (images, labels): `each` before the images are stacked, `batch` after.
+
+    What can work on a whole batch does so, for a v2 transform costs some 30 us a call whatever it is given.
+    """
+
+    def __init__(self, each: Callable[[Tensor], Tensor], batch: Callable[[Tensor], Tensor]) -> None:
+        self.each = each
+        self.batch = batch
+
+    def __call__(self, samples: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) and int64 (B,)."""
+        images = torch.stack([self.each(image) for image, _ in samples])
+        return self.batch(images), torch.tensor([int(label) for _, label in samples])

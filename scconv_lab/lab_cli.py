@@ -1,0 +1,244 @@
+"""LightningCLI with the lab's vocabulary: net, surgery, optimizer and data beside Lightning's trainer."""
+
+import logging
+import os
+import sys
+import warnings
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from scconv_lab.config import nearest, read_yaml
+from scconv_lab.data import ImageDataModule
+from scconv_lab.errors import UserError
+from scconv_lab.models import Net
+from scconv_lab.nn import Unit
+from scconv_lab.surgery import apply_surgery
+from scconv_lab.training import Classifier, tracking
+from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
+from scconv_lab.training.console import Console
+from scconv_lab.training.predictions import PredictionWriter
+
+_SURGERY_KEYS = ("unit", "sites", "action", "stride_policy")
+_WANDB_LOGGER = "scconv_lab.training.WandbLogger"
+
+
+class LabParser(LightningArgumentParser):
+    """Raises what is wrong with an argument or a file instead of printing a usage text."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise UserError."""
+        raise UserError(message) from ex
+
+
+class LabCLI(LightningCLI):
+    """Parses one command's arguments, builds net, data and trainer from them, and runs it.
+
+    Args:
+        arguments: The command and its arguments, bases expanded.
+        experiment: Name of the experiment, the default of its key.
+    """
+
+    def __init__(self, arguments: list[str], *, experiment: str | None):
+        self.experiment = experiment
+        super().__init__(
+            Classifier,
+            ImageDataModule,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            parser_class=LabParser,
+            parser_kwargs={name: {"allow_abbrev": False} for name in self.subcommands()} | {"allow_abbrev": False},
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            trainer_defaults={
+                "devices": 1,
+                "default_root_dir": "runs",
+                "enable_model_summary": False,
+                "enable_progress_bar": sys.stdout.isatty(),
+                "log_every_n_steps": 10,
+                "logger": {"class_path": _WANDB_LOGGER},
+            },
+            args=arguments,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's, less the arguments that the lab sets itself."""
+        skip = {"weights_only", "verbose", "return_predictions"}
+        return {name: skipped | skip for name, skipped in LightningCLI.subcommands().items()}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Declare the lab's own keys and hand them to the classifier as plain values."""
+        parser.add_argument(
+            "--bases", type=list[str], help="Files that this one builds on, relative to it; read before it."
+        )
+        parser.add_argument(
+            "--experiment", type=str | None, default=self.experiment, help="The question that the run belongs to."
+        )
+        parser.add_argument(
+            "--final_test", type=bool, default=True, help="Whether fit ends by testing its best checkpoint, once."
+        )
+        parser.add_subclass_arguments(Net, "net", skip={"num_classes"}, instantiate=False)
+        parser.add_subclass_arguments(
+            Unit, "surgery.unit", skip={"channels"}, instantiate=False, required=False, default=None
+        )
+        parser.add_function_arguments(apply_surgery, "surgery", skip={"net", "unit"})
+        parser.add_subclass_arguments(Optimizer, "optimizer", skip={"params"}, instantiate=False)
+        parser.add_subclass_arguments(
+            LRScheduler, "lr_scheduler", skip={"optimizer"}, instantiate=False, required=False, default=None
+        )
+        for key in ("net", "optimizer", "lr_scheduler"):
+            parser.link_arguments(key, f"model.{key}", compute_fn=_plain)
+        parser.link_arguments(tuple(f"surgery.{key}" for key in _SURGERY_KEYS), "model.surgery", compute_fn=_surgery)
+        for key in ("num_classes", "image_shape"):
+            parser.link_arguments(f"data.{key}", f"model.{key}", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, after refusing what the parser would let pass: groups that are unknown and empty."""
+        command = args[0]
+        for option, file in pairwise(args):
+            if option == "--config":
+                _require_known_groups(self._parser(command), Path(file))
+        self.config = parser.parse_args(args)
+        if command != "fit" and not self.config[command].get("ckpt_path"):
+            raise UserError(f"{command} needs the weights to evaluate: --ckpt_path RUN_FOLDER/checkpoints/best.ckpt")
+
+    def _parse_ckpt_path(self) -> None:
+        """Let the configuration rule: Lightning's own would let the checkpoint's arguments win in silence."""
+
+    @property
+    def settings(self) -> Namespace:
+        """The configuration of the command that runs."""
+        assert self.subcommand is not None
+        return self.config[self.subcommand]
+
+    def before_instantiate_classes(self) -> None:
+        """Name the run and its folder, and give the loggers and callbacks their places in it."""
+        config = self.settings
+        unit = _plain(config.surgery.unit)
+        self.name = tracking.run_name(_plain(config.net), unit, _plain(config.data), config.seed_everything)
+        self.run_dir = _new_folder(Path(config.trainer.default_root_dir) / self.name)
+        record = tracking.RunRecord(self.run_dir, self._resolved(config))
+        config.trainer.default_root_dir = str(self.run_dir)
+        for logger in _as_list(config.trainer.logger):
+            if isinstance(logger, Namespace) and logger.class_path == _WANDB_LOGGER:
+                given = logger.init_args
+                given.save_dir = given.save_dir or str(self.run_dir)
+                given.name = given.name or self.name
+                given.group = given.group or config.experiment
+                given.job_type = given.job_type or self.subcommand
+        callbacks: list[Callback] = [record, Console(self.name, record)]
+        if self.subcommand == "predict":
+            callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
+        if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
+            callbacks += checkpoints(self.run_dir / "checkpoints")
+        self.trainer_defaults["callbacks"] = callbacks
+
+    def _resolved(self, config: Namespace) -> dict[str, Any]:
+        """The configuration that would repeat this run alone, without its bases."""
+        config = config.clone()
+        config.bases = None
+        return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True, skip_none=False))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Let the data modules share out the samples; see `scconv_lab.data.ImageDataModule`."""
+        return super().instantiate_trainer(use_distributed_sampler=False, **kwargs)
+
+    def after_instantiate_classes(self) -> None:
+        """Refuse a checkpoint of another configuration."""
+        path = self.settings.ckpt_path
+        if path is not None:
+            require_same_hparams(Path(path), self.model, for_training=self.subcommand == "fit")
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        return super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True} | _QUIET.get(subcommand, {})
+
+    def after_fit(self) -> None:
+        """Test the best checkpoint, and say where everything is."""
+        if self.settings.trainer.fast_dev_run:
+            return
+        checkpoint = self.trainer.checkpoint_callback
+        best = (checkpoint.best_model_path if isinstance(checkpoint, ModelCheckpoint) else "") or None
+        if self.settings.final_test:
+            self.trainer.test(self.model, self.datamodule, ckpt_path=best, weights_only=True, verbose=False)
+        self._say_what_next(best)
+
+    @rank_zero_only
+    def _say_what_next(self, best: str | None) -> None:
+        print(f"folder   {self.run_dir}")
+        for logger in self.trainer.loggers:
+            if isinstance(logger, tracking.WandbLogger) and logger.files_dir is not None:
+                folder = os.path.relpath(logger.files_dir)
+                print(f"look     uv run wandb leet {folder}")
+                if logger.state.startswith("offline"):
+                    print(f"upload   uv run wandb sync {folder}")
+        if best:
+            config, weights = self.run_dir / "config.yaml", os.path.relpath(best)
+            print(f"again    uv run scconv-lab test --config {config} --ckpt_path {weights}")
+
+
+_QUIET: dict[str, dict[str, Any]] = {
+    "validate": {"verbose": False},
+    "test": {"verbose": False},
+    "predict": {"return_predictions": False},
+}
+
+
+def run(arguments: list[str], *, experiment: str | None) -> int:
+    """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # lightning 2.6.6 asks torch 2.15 in the old way
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
+    code = 1
+    try:
+        LabCLI(arguments, experiment=experiment)
+        code = 0
+    except MisconfigurationException as error:
+        code = 2
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    except UserError:
+        code = 2
+        raise
+    finally:
+        tracking.finish(code)
+    return code
+
+
+def _plain(value: Any) -> Any:
+    """A parsed group as plain dicts, so that a checkpoint can hold it."""
+    return value.as_dict() if isinstance(value, Namespace) else value
+
+
+def _surgery(*values: Any) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in zip(_SURGERY_KEYS, values, strict=True)}
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _new_folder(parent: Path) -> Path:
+    """``parent/<time>``, a name that no run has yet."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    names = (stamp, *(f"{stamp}-{count}" for count in range(2, 1000)))
+    return next(parent / name for name in names if not (parent / name).exists())
+
+
+def _require_known_groups(parser: LightningArgumentParser, path: Path) -> None:
+    known = {action.dest.partition(".")[0] for action in parser._actions}
+    for key in read_yaml(path):
+        if key not in known:
+            raise UserError(f"{path}: there is no key {key!r}{nearest(str(key), sorted(known))}")

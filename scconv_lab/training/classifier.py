@@ -1,0 +1,123 @@
+"""The LightningModule of every experiment."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torchmetrics import MeanMetric, MetricCollection
+
+from scconv_lab.data import IGNORE_INDEX
+from scconv_lab.errors import UserError
+from scconv_lab.models import Net
+from scconv_lab.surgery import SurgeryReport, apply_surgery
+from scconv_lab.training.metrics import accuracies
+from scconv_lab.training.spec import Spec, build
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Classifier(LightningModule):
+    """Trains a net, with or without units, to classify images.
+
+    All arguments are plain values: a checkpoint holds them, and ``Classifier.load_from_checkpoint(path)`` rebuilds the
+    same net under weights_only, whether it came from the command line or from Python. Logs train/loss, val/loss,
+    val/acc1, val/acc5 and the same of test, once an epoch; losses are mean cross-entropies per image, the training
+    loss with label smoothing, the others without.
+
+    Args:
+        net: The backbone: ``{"class_path": "scconv_lab.models.ResNet", "init_args": {"depth": 50}}``.
+        num_classes: Classes to tell apart; at least 2.
+        image_shape: C, H and W of an image.
+        surgery: How units come into the net: ``{"unit": {"class_path": ...}, "sites": ..., "action": ...}``, the
+            arguments of `scconv_lab.surgery.apply_surgery`; None, or a unit of None, leaves the net plain.
+        optimizer: A ``torch.optim.Optimizer`` over all parameters; it may be left out where nothing is trained.
+        lr_scheduler: A ``torch.optim.lr_scheduler.LRScheduler``, stepped once an epoch; None keeps the learning rate.
+        label_smoothing: Share of the target that is spread over all classes while training; from 0 to below 1.
+        channels_last: Keep weights and activations in the channels_last memory format: faster on GPUs with tensor
+            cores, same results.
+
+    Raises:
+        UserError: (a ValueError) if the net, a unit or the smoothing cannot be as asked.
+    """
+
+    def __init__(
+        self,
+        net: Spec,
+        *,
+        num_classes: int,
+        image_shape: tuple[int, int, int],
+        surgery: dict[str, Any] | None = None,
+        optimizer: Spec | None = None,
+        lr_scheduler: Spec | None = None,
+        label_smoothing: float = 0.0,
+        channels_last: bool = False,
+    ):
+        super().__init__()
+        if num_classes < 2:
+            raise UserError(f"`num_classes` (={num_classes}) must be at least 2; the data needs a second class")
+        if not 0 <= label_smoothing < 1:
+            raise UserError(f"`label_smoothing` (={label_smoothing}) must be at least 0 and below 1")
+        self.save_hyperparameters(logger=False)
+        self.image_shape = image_shape
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+        self.label_smoothing = label_smoothing
+        self.net: Net = build("net", net, num_classes)
+        self.surgery_report = _operate(self.net, **surgery) if surgery else None
+        if channels_last:
+            self.net.to(memory_format=torch.channels_last)
+        self.val_loss, self.val_accuracies = MeanMetric(), accuracies(num_classes, prefix="val/")
+        self.test_loss, self.test_accuracies = MeanMetric(), accuracies(num_classes, prefix="test/")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, C, H, W) to logits (B, num_classes)."""
+        return self.net(images)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the mean loss of one batch."""
+        images, labels = batch
+        loss = F.cross_entropy(self.net(images), labels, label_smoothing=self.label_smoothing)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(labels))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to the validation's measures."""
+        self._evaluate(batch, "val/loss", self.val_loss, self.val_accuracies)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to the test's measures."""
+        self._evaluate(batch, "test/loss", self.test_loss, self.test_accuracies)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Return class probabilities (B, num_classes) and the labels (B,), `IGNORE_INDEX` where an item is padding."""
+        images, labels = batch
+        return self.net(images).softmax(dim=1), labels
+
+    def _evaluate(self, batch: Batch, name: str, mean_loss: MeanMetric, accuracies: MetricCollection) -> None:
+        images, labels = batch
+        logits = self.net(images).float()
+        losses = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
+        mean_loss.update(losses, labels != IGNORE_INDEX)
+        accuracies.update(logits, labels)
+        self.log(name, mean_loss, on_epoch=True, batch_size=len(labels))
+        self.log_dict(accuracies, on_epoch=True, batch_size=len(labels))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Build the optimizer, and the schedule if there is one."""
+        if self.optimizer is None:
+            raise UserError(
+                "`optimizer` is missing; training needs one, such as {'class_path': 'torch.optim.SGD', ...}"
+            )
+        optimizer = build("optimizer", self.optimizer, self.parameters())
+        if self.lr_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": build("lr_scheduler", self.lr_scheduler, optimizer)}
+
+
+def _operate(net: Net, *, unit: Spec | None = None, **placement: Any) -> SurgeryReport | None:
+    if unit is None:
+        return None
+    return apply_surgery(net, lambda channels: build("surgery.unit", unit, channels), **placement)

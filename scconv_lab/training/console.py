@@ -1,0 +1,79 @@
+"""What a run tells the person who watches it."""
+
+import time
+from pathlib import Path
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+
+from scconv_lab.training.classifier import Classifier
+from scconv_lab.training.tracking import RunRecord, WandbLogger
+
+_EPOCH_METRICS = ("train/loss", "val/loss", "val/acc1", "val/acc5")
+
+
+class Console(Callback):
+    """Prints the run's head, one line an epoch, and the results: lines that a log file keeps as they are.
+
+    Args:
+        name: The run's name.
+        record: Knows the run's folder and complexity.
+    """
+
+    def __init__(self, name: str, record: RunRecord):
+        self.name = name
+        self.record = record
+        self._epoch_start = 0.0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print what is about to be trained."""
+        assert isinstance(pl_module, Classifier)
+        cost = self.record.complexity
+        _print(trainer, f"run      {self.name}")
+        _print(trainer, f"folder   {self.record.run_dir}")
+        _print(trainer, f"net      {type(pl_module.net).__name__}, {pl_module.surgery_report or 'plain'}")
+        if cost:
+            size = " x ".join(map(str, pl_module.image_shape))
+            counted = f"{cost['params']:,} params, {cost['macs']:,} MACs = {cost['flops']:,} FLOPs"
+            _print(trainer, f"cost     {counted} for an image of {size} (convolutions and linear layers)")
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                _print(trainer, f"W&B      {logger.state}")
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._epoch_start = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the epoch's metrics."""
+        metrics = trainer.callback_metrics
+        shown = [f"{key} {metrics[key].item():.4f}" for key in _EPOCH_METRICS if key in metrics]
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        seconds = time.monotonic() - self._epoch_start
+        of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
+        epoch = f"epoch {trainer.current_epoch + 1}{of}"
+        _print(trainer, "  ".join([f"{epoch:<15}", *shown, f"lr {rate:.3g}", f"{seconds:.1f} s"]))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the validation's metrics where it stands alone."""
+        if trainer.state.fn == "validate":
+            self._print_stage(trainer, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the test's metrics."""
+        self._print_stage(trainer, "test")
+
+    def _print_stage(self, trainer: Trainer, stage: str) -> None:
+        metrics = trainer.callback_metrics.items()
+        values = [f"{key} {value.item():.4f}" for key, value in metrics if key.startswith(f"{stage}/")]
+        weights = f"  ({Path(trainer.ckpt_path).name})" if trainer.ckpt_path else ""
+        _print(trainer, f"{stage:<15}  {'  '.join(values)}{weights}")
+
+
+@rank_zero_only
+def _print(trainer: Trainer, line: str) -> None:
+    """Print a line above the progress bar, if there is one."""
+    if trainer.progress_bar_callback is None:
+        print(line, flush=True)
+    else:
+        trainer.progress_bar_callback.print(line)

@@ -1,0 +1,176 @@
+"""What a run leaves behind: its folder, and its record in W&B. No other training code knows W&B's layout."""
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch.loggers
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers.logger import rank_zero_experiment
+from lightning.pytorch.utilities import rank_zero_only
+from wandb.errors import AuthenticationError, CommError
+from wandb.sdk.lib import wbauth
+
+import wandb
+from scconv_lab.complexity import count_macs, count_params
+from scconv_lab.training.classifier import Classifier
+from scconv_lab.training.provenance import provenance
+from scconv_lab.training.spec import Spec, import_class
+
+INIT_TIMEOUT = 20.0
+"""Seconds that a W&B server may take to answer before the run goes on offline."""
+
+
+def run_name(net: Spec, unit: Spec | None, data: Spec, seed: object) -> str:
+    """Name a run so that a person can read it: "resnet50-sru-cifar100-s0".
+
+    Net with its depth, unit with the arguments that are not its defaults ("plain" without one), data, seed.
+    """
+    depth = (net.get("init_args") or {}).get("depth", "")
+    parts = [_class_name(net) + str(depth), _unit_name(unit) if unit else "plain", _class_name(data), f"s{seed}"]
+    return "-".join(parts)
+
+
+def _class_name(spec: Spec) -> str:
+    return spec["class_path"].rpartition(".")[2].lower()
+
+
+def _unit_name(unit: Spec) -> str:
+    defaults = inspect.signature(import_class(unit["class_path"])).parameters
+    changed = {key: value for key, value in (unit.get("init_args") or {}).items() if value != defaults[key].default}
+    parts = [value if isinstance(value, str) else f"{key}{value}" for key, value in changed.items()]
+    return "-".join([_class_name(unit), *parts])
+
+
+def credentials() -> bool:
+    """Whether W&B has a key, in the environment, a netrc file or its settings. Asks nobody, and no server."""
+    host = wandb.setup().settings.base_url
+    try:
+        return wbauth.authenticate_session(host=host, source="scconv-lab", prompt=False) is not None
+    except AuthenticationError:
+        return False
+
+
+class WandbLogger(lightning.pytorch.loggers.WandbLogger):
+    """Logs to Weights & Biases, offline where no API key is configured; it never prompts and never hangs.
+
+    Args:
+        project: W&B project.
+        entity: W&B user or team; None is the key's own.
+        name: The run's name; None is net, unit, data and seed, such as "resnet50-sru-cifar100-s0".
+        group: Runs that belong together; None is the experiment's name.
+        job_type: What kind of run it is within the group.
+        tags: Words to find the run by.
+        notes: A text about the run.
+        id: W&B's id of the run; None draws a new one.
+        save_dir: Folder that receives W&B's own; None is the run's folder.
+        mode: "auto" is online if an API key is configured (WANDB_API_KEY, or after `wandb login`) and offline
+            otherwise; "online" and "offline" ask for one. WANDB_MODE, where set, stands above "auto". A server that
+            does not answer within 20 seconds leaves the run offline.
+    """
+
+    def __init__(
+        self,
+        *,
+        project: str = "scconv_lab",
+        entity: str | None = None,
+        name: str | None = None,
+        group: str | None = None,
+        job_type: str | None = None,
+        tags: list[str] | None = None,
+        notes: str | None = None,
+        id: str | None = None,
+        save_dir: str | None = None,
+        mode: Literal["auto", "online", "offline"] = "auto",
+    ):
+        super().__init__(
+            project=project,
+            entity=entity,
+            name=name,
+            group=group,
+            job_type=job_type,
+            tags=tags,
+            notes=notes,
+            id=id,
+            save_dir=save_dir or ".",
+            settings=wandb.Settings(silent=True, init_timeout=INIT_TIMEOUT),
+        )
+        del self._wandb_init["anonymous"]  # wandb 0.31 warns of it whatever its value
+        self._mode = mode
+        self.state = "not started"
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The W&B run, started on first use."""
+        if self._experiment is None:
+            self._start()
+        return self._experiment
+
+    def _start(self) -> None:
+        environment = os.environ.get("WANDB_MODE")
+        if self._mode != "auto" or environment is None:
+            online = self._mode == "online" or (self._mode == "auto" and credentials())
+            self._wandb_init["mode"] = "online" if online else "offline"
+        reason = "" if self._mode == "offline" or environment else "; no API key is configured (`wandb login`)"
+        os.makedirs(self._wandb_init["dir"], exist_ok=True)
+        try:
+            _ = super().experiment
+        except (CommError, wandb.errors.UsageError) as error:
+            self._wandb_init["mode"] = "offline"
+            reason = f"; the server gave no run: {' '.join(str(error).split())}"
+            _ = super().experiment
+        run = self._experiment
+        if run is None or not run.offline:
+            self.state = f"online, {run.url}" if run is not None else "disabled"
+        else:
+            self.state = f"offline{reason}"
+
+    @property
+    def files_dir(self) -> Path | None:
+        """Folder of the run's W&B files, such as runs/x/wandb/offline-run-20260101_120000-ab12cd34."""
+        return Path(self._experiment.dir).parent if getattr(self._experiment, "dir", None) else None
+
+
+def finish(exit_code: int) -> None:
+    """Close the W&B run, if one is open, so that its file is whole."""
+    if wandb.run is not None:
+        wandb.finish(exit_code=exit_code)
+
+
+class RunRecord(Callback):
+    """Writes a run's configuration to its folder, and logs what the run is before it starts.
+
+    To every logger: the configuration, the code's provenance, and complexity/params, complexity/macs and
+    complexity/flops (one image; FLOPs are twice the MACs; see `scconv_lab.complexity`). To W&B also the surgery's
+    report, as the table "surgery".
+
+    Args:
+        run_dir: The run's folder; receives config.yaml.
+        config: The resolved configuration, of plain values.
+    """
+
+    def __init__(self, run_dir: Path, config: dict[str, Any]):
+        self.run_dir = run_dir
+        self.config = config
+        self.complexity: dict[str, int] = {}
+
+    @rank_zero_only
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write and log once, at the first stage."""
+        assert isinstance(pl_module, Classifier)
+        if self.complexity:
+            return
+        macs = count_macs(pl_module.net, pl_module.image_shape)
+        self.complexity = {"params": count_params(pl_module.net), "macs": macs, "flops": 2 * macs}
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        (self.run_dir / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False), encoding="utf-8")
+        for logger in trainer.loggers:
+            logger.log_hyperparams({**self.config, **provenance()})
+            logger.log_metrics({f"complexity/{key}": value for key, value in self.complexity.items()}, step=0)
+            if isinstance(logger, WandbLogger) and pl_module.surgery_report:
+                columns = ["site", "before", "after", "params_before", "params_after"]
+                edits = pl_module.surgery_report.edits
+                logger.log_table("surgery", columns, [[getattr(edit, c) for c in columns] for edit in edits], step=0)
