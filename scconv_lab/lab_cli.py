@@ -7,11 +7,11 @@ import warnings
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from jsonargparse import Namespace
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
@@ -19,11 +19,11 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from scconv_lab.config import nearest, read_yaml
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
 from scconv_lab.models import Net
 from scconv_lab.nn import Unit
+from scconv_lab.parser import LabParser
 from scconv_lab.surgery import apply_surgery
 from scconv_lab.training import Classifier, tracking
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
@@ -32,14 +32,6 @@ from scconv_lab.training.predictions import PredictionWriter
 
 _SURGERY_KEYS = ("unit", "sites", "action", "stride_policy")
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
-
-
-class LabParser(LightningArgumentParser):
-    """Raises what is wrong with an argument or a file instead of printing a usage text."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise UserError."""
-        raise UserError(message) from ex
 
 
 class LabCLI(LightningCLI):
@@ -69,6 +61,7 @@ class LabCLI(LightningCLI):
                 "enable_progress_bar": sys.stdout.isatty(),
                 "log_every_n_steps": 10,
                 "logger": {"class_path": _WANDB_LOGGER},
+                "use_distributed_sampler": False,
             },
             args=arguments,
         )
@@ -81,6 +74,7 @@ class LabCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare the lab's own keys and hand them to the classifier as plain values."""
+        assert isinstance(parser, LabParser)
         parser.add_argument(
             "--bases", type=list[str], help="Files that this one builds on, relative to it; read before it."
         )
@@ -90,30 +84,35 @@ class LabCLI(LightningCLI):
         parser.add_argument(
             "--final_test", type=bool, default=True, help="Whether fit ends by testing its best checkpoint, once."
         )
-        parser.add_subclass_arguments(Net, "net", skip={"num_classes"}, instantiate=False)
-        parser.add_subclass_arguments(
-            Unit, "surgery.unit", skip={"channels"}, instantiate=False, required=False, default=None
-        )
+        parser.add_class_group(Net, "net", skip="num_classes")
+        parser.add_class_group(Unit, "surgery.unit", skip="channels", required=False)
         parser.add_function_arguments(apply_surgery, "surgery", skip={"net", "unit"})
-        parser.add_subclass_arguments(Optimizer, "optimizer", skip={"params"}, instantiate=False)
-        parser.add_subclass_arguments(
-            LRScheduler, "lr_scheduler", skip={"optimizer"}, instantiate=False, required=False, default=None
-        )
+        parser.add_class_group(Optimizer, "optimizer", skip="params")
+        parser.add_class_group(LRScheduler, "lr_scheduler", skip="optimizer", required=False)
+        parser.describe_class_group(ImageDataModule, "data")
         for key in ("net", "optimizer", "lr_scheduler"):
-            parser.link_arguments(key, f"model.{key}", compute_fn=_plain)
-        parser.link_arguments(tuple(f"surgery.{key}" for key in _SURGERY_KEYS), "model.surgery", compute_fn=_surgery)
+            parser.link(key, f"model.{key}", compute_fn=_plain)
+        parser.link(tuple(f"surgery.{key}" for key in _SURGERY_KEYS), "model.surgery", compute_fn=_surgery)
         for key in ("num_classes", "image_shape"):
-            parser.link_arguments(f"data.{key}", f"model.{key}", apply_on="instantiate")
+            parser.link(f"data.{key}", f"model.{key}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, after refusing what the parser would let pass: groups that are unknown and empty."""
+        """Parse, after refusing keys that the parser would let pass."""
         command = args[0]
+        command_parser = self._parser(command)
+        assert isinstance(command_parser, LabParser)
         for option, file in pairwise(args):
             if option == "--config":
-                _require_known_groups(self._parser(command), Path(file))
+                command_parser.require_known_keys(Path(file))
         self.config = parser.parse_args(args)
-        if command != "fit" and not self.config[command].get("ckpt_path"):
+        settings = self.config[command]
+        if command != "fit" and not settings.ckpt_path:
             raise UserError(f"{command} needs the weights to evaluate: --ckpt_path RUN_FOLDER/checkpoints/best.ckpt")
+        if settings.trainer.use_distributed_sampler:
+            raise UserError(
+                "`trainer.use_distributed_sampler` (=True) must be false: the data modules share out the samples "
+                "themselves, so that evaluation counts each once; leave it out"
+            )
 
     def _parse_ckpt_path(self) -> None:
         """Let the configuration rule: Lightning's own would let the checkpoint's arguments win in silence."""
@@ -151,10 +150,6 @@ class LabCLI(LightningCLI):
         config = config.clone()
         config.bases = None
         return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True, skip_none=False))
-
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Let the data modules share out the samples; see `scconv_lab.data.ImageDataModule`."""
-        return super().instantiate_trainer(use_distributed_sampler=False, **kwargs)
 
     def after_instantiate_classes(self) -> None:
         """Refuse a checkpoint of another configuration."""
@@ -235,10 +230,3 @@ def _new_folder(parent: Path) -> Path:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     names = (stamp, *(f"{stamp}-{count}" for count in range(2, 1000)))
     return next(parent / name for name in names if not (parent / name).exists())
-
-
-def _require_known_groups(parser: LightningArgumentParser, path: Path) -> None:
-    known = {action.dest.partition(".")[0] for action in parser._actions}
-    for key in read_yaml(path):
-        if key not in known:
-            raise UserError(f"{path}: there is no key {key!r}{nearest(str(key), sorted(known))}")

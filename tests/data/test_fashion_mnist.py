@@ -151,12 +151,12 @@ def test_download(tmp_path, mirror):
     assert [path.name for path in (tmp_path / "root").iterdir()] == ["FashionMNIST"]
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated"])
-def test_failed_download_leaves_nothing(tmp_path, mirror, damage):
+@pytest.mark.parametrize("damage", ["truncated", "offline"])
+def test_failed_download_leaves_nothing(tmp_path, mirror, monkeypatch, damage):
     last = sorted(mirror.iterdir())[-1]
     last.write_bytes(last.read_bytes()[:-1])
-    if damage == "missing":
-        last.unlink()
+    if damage == "offline":
+        monkeypatch.setattr(datasets.FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])  # refused: the discard port
     with pytest.raises(UserError, match="could not be downloaded") as error:
         module(tmp_path / "root", download=True).prepare_data()
     assert str(tmp_path / "root/FashionMNIST") in str(error.value)

@@ -104,18 +104,17 @@ def test_classes_must_agree(root):
         module(root).setup("test")
 
 
-@pytest.mark.parametrize("num_workers", [0, 1])
 @pytest.mark.parametrize("damage", ["truncated", "not an image", "empty"])
-def test_broken_image_is_named(root, damage, num_workers):
+def test_broken_image_is_named(root, damage):
     path = root / "val" / "ant" / "1.jpeg"
-    content = Image.effect_noise((200, 200), 50).convert("RGB")
-    content.save(path)
+    Image.effect_noise((200, 200), 50).save(path)
     whole = path.read_bytes()
     path.write_bytes({"truncated": whole[: len(whole) // 2], "not an image": b"<html>", "empty": b""}[damage])
-    data = module(root, num_workers=num_workers)
+    data = module(root)
     data.setup("test")
-    with pytest.raises(UserError, match=r"val/ant/1\.jpeg cannot be read as an image .*: replace or delete it"):
+    with pytest.raises(UserError, match=r"cannot be read as an image .*: replace or delete it") as error:
         list(data.test_dataloader())
+    assert str(path) in str(error.value)
 
 
 def test_image_size(root):

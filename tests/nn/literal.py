@@ -252,7 +252,10 @@ def assert_same(actual, expected):
 
 
 def randomize(module, seed=0):
-    """Give every parameter fp64 values of its own; gammas of both signs whose sum is not near zero."""
+    """Give every parameter fp64 values of its own; gammas of both signs whose sum is not near zero.
+
+    With 16 channels one gamma is 0, which puts a whole channel on the threshold, w = 1/2.
+    """
     generator = torch.Generator().manual_seed(seed)
     module.double()
     with torch.no_grad():

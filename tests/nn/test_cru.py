@@ -143,20 +143,19 @@ def test_alpha_out_of_range(alpha):
     CRU(8, alpha=float(re.findall(r"\d\.\d+", str(caught.value))[-1]))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        ({"channels": 8, "alpha": 0.1}, "the upper branch is empty"),
-        ({"channels": 8, "alpha": 0.2}, "the upper branch is empty once squeezed"),
-        ({"channels": 8, "alpha": 0.9}, "the lower branch is empty once squeezed"),
-        ({"channels": 8, "alpha": 0.75}, "3 squeezed channels in 2 groups"),
-        ({"channels": 16, "alpha": 0.25, "groups": 4}, "2 squeezed channels in 4 groups"),
-        ({"channels": 64, "alpha": 0.4, "groups": 8, "squeeze_ratio": 4}, "6 squeezed channels in 8 groups"),
-        ({"channels": 9, "alpha": 0.5, "groups": 3, "squeeze_ratio": 1}, "a whole alpha is not a fraction of two"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_split_that_does_not_fit(arguments, why):
+SPLITS = {
+    "the upper branch is empty": {"channels": 8, "alpha": 0.1, "groups": 1},
+    "the upper branch is empty once squeezed": {"channels": 8, "alpha": 0.2, "groups": 1},
+    "the lower branch is empty once squeezed": {"channels": 8, "alpha": 0.9, "groups": 1},
+    "3 squeezed channels in 2 groups": {"channels": 8, "alpha": 0.75},
+    "2 squeezed channels in 4 groups": {"channels": 16, "alpha": 0.25, "groups": 4},
+    "6 squeezed channels in 8 groups": {"channels": 64, "alpha": 0.4, "groups": 8, "squeeze_ratio": 4},
+    "9 channels have no half": {"channels": 9, "alpha": 0.5, "groups": 3, "squeeze_ratio": 1},
+}
+
+
+@pytest.mark.parametrize("arguments", SPLITS.values(), ids=SPLITS)
+def test_split_that_does_not_fit(arguments):
     with pytest.raises(UserError) as caught:
         CRU(**arguments)
     message = str(caught.value)
