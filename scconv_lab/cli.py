@@ -1,5 +1,6 @@
 """The command `scconv-lab`: answers at once what needs no training code, and imports it only for the rest."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -58,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"scconv-lab: error: {str(error).rpartition('UserError: ')[2].strip()}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("scconv-lab: interrupted", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # one line for all processes of a run
+            print("scconv-lab: interrupted", file=sys.stderr)
         return 130
 
 

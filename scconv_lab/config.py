@@ -70,7 +70,7 @@ def read_yaml(path: Path, *, named_by: Path | None = None) -> dict[str, Any]:
 
 def nearest(word: str, choices: Sequence[str]) -> str:
     """The end of a message that offers the choice most like ``word``, or all of a few choices."""
-    matches = difflib.get_close_matches(word, choices, n=1, cutoff=0.7)
+    matches = difflib.get_close_matches(word, choices, n=1, cutoff=0.65)
     if matches:
         return f"; did you mean {matches[0]!r}?"
     return f"; choose one of {', '.join(sorted(choices))}" if 0 < len(choices) <= 16 else ""

@@ -152,7 +152,12 @@ class LabCLI(LightningCLI):
         return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True, skip_none=False))
 
     def after_instantiate_classes(self) -> None:
-        """Refuse a checkpoint of another configuration."""
+        """Refuse what would fail in every process, while there is only one: data, batch, optimizer, checkpoint."""
+        if self.trainer.is_global_zero:
+            self.datamodule.prepare_data()
+        self.datamodule.batch_size_per_process(self.trainer.world_size)
+        if self.subcommand == "fit":
+            self.model.configure_optimizers()
         path = self.settings.ckpt_path
         if path is not None:
             require_same_hparams(Path(path), self.model, for_training=self.subcommand == "fit")
@@ -181,7 +186,7 @@ class LabCLI(LightningCLI):
                     print(f"upload   uv run wandb sync {folder}")
         if best:
             config, weights = self.run_dir / "config.yaml", os.path.relpath(best)
-            print(f"again    uv run scconv-lab test --config {config} --ckpt_path {weights}")
+            print(f"again    uv run scconv-lab test --config {config} \\\n             --ckpt_path {weights}")
 
 
 _QUIET: dict[str, dict[str, Any]] = {
@@ -207,6 +212,11 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     except UserError:
         code = 2
         raise
+    except SystemExit as stop:  # Lightning's answer to KeyboardInterrupt, and what --help ends with
+        if not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
+        code = 130
+        raise KeyboardInterrupt from None
     finally:
         tracking.finish(code)
     return code

@@ -78,8 +78,9 @@ class LabParser(LightningArgumentParser):
         for name in value:
             if name not in ("class_path", "init_args", "dict_kwargs"):
                 raise UserError(f"{path}: there is no key {f'{key}.{name}'!r}; choose class_path or init_args")
-        for name in value.get("init_args") or {}:
-            self._require_known_argument(f"{path}: ", key, name)
+        for name, argument in (value.get("init_args") or {}).items():
+            if argument == {}:  # any other unknown argument is refused by jsonargparse
+                self._require_known_argument(f"{path}: ", key, name)
 
     def _require_known_argument(self, source: str, key: str, name: str) -> None:
         if name not in self.class_arguments[key]:
@@ -104,9 +105,9 @@ class LabParser(LightningArgumentParser):
             if refused := re.search(r"Option '(\w+)' is not accepted", message):
                 self._require_known_argument("", group[1], refused[1])
             names = [cls.__name__ for cls in _subclasses(self.class_groups[group[1]])]
-            if "Given value type: <class 'str'>" in message or "given class_path" in message:
-                given = re.findall(r"[\w.]+", message)[-1] if "class_path" not in message else ""
-                raise UserError(f"{_short(message)}{nearest(given.rpartition('.')[2], names)}") from ex
+            if wrong_class := re.search(r"given class_path '(.+?)'|Given value: ([\w.]+)$", message):
+                name = (wrong_class[1] or wrong_class[2]).rpartition(".")[2]
+                raise UserError(f"{_short(message)}{nearest(name, names)}") from ex
         raise UserError(_short(message)) from ex
 
 

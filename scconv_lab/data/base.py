@@ -125,17 +125,24 @@ class ImageDataModule(LightningDataModule, ABC):
         padded = Padded(dataset, world_size)
         return self._loader(padded, range(rank, len(padded), world_size), augment=False)
 
-    def _loader(self, dataset: Dataset, sampler: Any, *, augment: bool) -> DataLoader:
-        world_size, _ = self._place()
+    def batch_size_per_process(self, world_size: int) -> int:
+        """Share of `batch_size` that each of `world_size` processes takes.
+
+        Raises UserError if it is not a whole number.
+        """
         if self.batch_size % world_size:
             raise UserError(
                 f"`batch_size` (={self.batch_size}) counts the images of all processes and must be divisible by their "
-                f"number (={world_size}); choose {self.batch_size // world_size * world_size or world_size}, say."
+                f"number (={world_size}); choose {self.batch_size // world_size * world_size or world_size}, say"
             )
+        return self.batch_size // world_size
+
+    def _loader(self, dataset: Dataset, sampler: Any, *, augment: bool) -> DataLoader:
+        world_size, _ = self._place()
         normalize = [v2.RGB(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(self.mean), list(self.std))]
         return DataLoader(
             dataset,
-            batch_size=self.batch_size // world_size,
+            batch_size=self.batch_size_per_process(world_size),
             sampler=sampler,
             collate_fn=Collate(
                 each=self.resizing(augment),

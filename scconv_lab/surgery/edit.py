@@ -56,15 +56,17 @@ def apply_surgery(
         if action == "replace":
             require_same_channels(site, conv)
             require_same_size(site, conv)
-            successor = with_stride(_build(unit, site, conv), conv.stride, policy=stride_policy)
+        built = _build(unit, site, conv)
+        if action == "replace":
+            successor = with_stride(built, conv.stride, policy=stride_policy)
         else:
-            successor = nn.Sequential(OrderedDict(conv=conv, unit=_build(unit, site, conv)))
+            successor = nn.Sequential(OrderedDict(conv=conv, unit=built))
         successors[conv] = successor
         edits.append(Edit(site, _one_line(conv), _one_line(successor), _params(conv), _params(successor)))
     for name, module in list(net.named_modules(remove_duplicate=False)):
         if module in successors:
             net.set_submodule(name, successors[module])
-    return SurgeryReport(action, tuple(edits))
+    return SurgeryReport(type(built).__name__, action, tuple(edits))
 
 
 def _build(unit: Callable[[int], nn.Module], site: str, conv: nn.Conv2d) -> nn.Module:

@@ -19,8 +19,9 @@ class Edit:
 
 @dataclass(frozen=True)
 class SurgeryReport:
-    """Every edit of one surgery, in the order of the net."""
+    """Every edit of one surgery, in the order of the net, and the class name of the unit and the action behind it."""
 
+    unit: str
     action: str
     edits: tuple[Edit, ...]
 
@@ -31,4 +32,4 @@ class SurgeryReport:
 
     def __str__(self) -> str:
         sites = f"{len(self.edits)} site{'s' * (len(self.edits) != 1)}"
-        return f"{self.action} at {sites}, {self.params_added:+,} params"
+        return f"{self.unit} {self.action} at {sites}, {self.params_added:+,} params"

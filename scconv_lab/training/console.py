@@ -24,6 +24,7 @@ class Console(Callback):
         self.name = name
         self.record = record
         self._epoch_start = 0.0
+        self._rate = 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print what is about to be trained."""
@@ -41,18 +42,18 @@ class Console(Callback):
                 _print(trainer, f"W&B      {logger.state}")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the epoch's clock."""
+        """Note when the epoch starts, and its learning rate: the schedule moves on before the epoch's end."""
         self._epoch_start = time.monotonic()
+        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the epoch's metrics."""
         metrics = trainer.callback_metrics
         shown = [f"{key} {metrics[key].item():.4f}" for key in _EPOCH_METRICS if key in metrics]
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
         seconds = time.monotonic() - self._epoch_start
         of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
         epoch = f"epoch {trainer.current_epoch + 1}{of}"
-        _print(trainer, "  ".join([f"{epoch:<15}", *shown, f"lr {rate:.3g}", f"{seconds:.1f} s"]))
+        _print(trainer, "  ".join([f"{epoch:<15}", *shown, f"lr {self._rate:.3g}", f"{seconds:.1f} s"]))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the validation's metrics where it stands alone."""

@@ -18,10 +18,10 @@ class StopOnInterrupt(Callback):
     them stop at the same step, within ten.
 
     Args:
-        checkpoint: Where the checkpoint goes; None saves none.
+        checkpoint: Where the checkpoint goes.
     """
 
-    def __init__(self, checkpoint: Path | None):
+    def __init__(self, checkpoint: Path):
         self.checkpoint = checkpoint
         self.interrupted = False
         self._before: Any = None
@@ -46,8 +46,12 @@ class StopOnInterrupt(Callback):
             self._stop(trainer)
 
     def _stop(self, trainer: Trainer) -> None:
-        if self.checkpoint:
-            trainer.save_checkpoint(self.checkpoint)
+        trainer.save_checkpoint(self.checkpoint)
+        if trainer.is_global_zero:
+            print(
+                f"stopped at step {trainer.global_step}, epoch {trainer.current_epoch + 1}: {self.checkpoint}",
+                flush=True,
+            )
         raise KeyboardInterrupt
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -28,11 +28,6 @@ def test_a_unit_keeps_shape_and_dtype(build, channels):
 
 
 @pytest.mark.parametrize("build", UNITS.values(), ids=UNITS)
-def test_an_empty_batch_stays_empty(build):
-    assert build(8)(torch.randn(0, 8, 4, 4)).shape == (0, 8, 4, 4)
-
-
-@pytest.mark.parametrize("build", UNITS.values(), ids=UNITS)
 def test_all_but_channels_is_named(build):
     with pytest.raises(TypeError):
         build(8, 4, 0.5)

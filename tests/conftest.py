@@ -1,0 +1,54 @@
+"""What tests share: an environment without accounts, and the command run as a user runs it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.runs import REPOSITORY, Command, Run, command_environment
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("WANDB_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that looks like a fresh clone from inside, and takes the runs."""
+    folder = tmp_path_factory.mktemp("workspace")
+    for name in ("configs", "experiments"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def command(workspace: Path) -> Command:
+    """Run `scconv-lab` as a process of its own."""
+
+    def run(*arguments: str, timeout: float = 240, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["scconv-lab", *arguments],
+            cwd=workspace,
+            env=command_environment(workspace) | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def quick_run(command: Command, workspace: Path) -> Run:
+    """README's first command, run once for all tests that look at what it leaves."""
+    arguments = ["fit", "--config", "experiments/ablation_sru.yaml", "--config", "configs/scale/quick.yaml"]
+    finished = command(*arguments)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == ""
+    return Run(finished.stdout, workspace)

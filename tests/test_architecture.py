@@ -1,0 +1,157 @@
+"""The law of imports: lower parts of the lab never import higher ones, and heavy libraries stay where they belong."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "scconv_lab"
+
+# what each part of the lab may import of the others
+LAW = {
+    "errors": set(),
+    "config": {"errors"},
+    "data": {"errors"},
+    "ops": {"errors"},
+    "nn": {"errors", "ops"},
+    "models": {"errors", "ops", "nn"},
+    "surgery": {"errors", "ops", "nn"},
+    "complexity": {"errors", "ops", "nn", "models", "surgery"},
+    "training": {"errors", "ops", "nn", "models", "surgery", "complexity", "data"},
+}
+LAW["parser"] = {*LAW} - {"parser"}
+LAW["lab_cli"] = {*LAW} - {"lab_cli"}
+LAW["cli"] = {*LAW} - {"cli"}
+
+# who may import a library: parts, or single files
+LIBRARIES = {
+    "lightning": {"data", "training", "parser", "lab_cli"},
+    "wandb": {"training/tracking.py"},
+    "triton": set(),
+}
+
+
+def imports(path, package):
+    """Every import of a file, wherever in it: (line, dotted name); of `from a import b` both a.b and, by it, a."""
+    parents = ["scconv_lab", *path.relative_to(package).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = parents[: len(parents) + 1 - node.level] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def offences(package):
+    """Each import that the law forbids, as "file:line: what"."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        file = path.relative_to(package)
+        part = file.parts[0].removesuffix(".py")
+        if part == "__init__":
+            allowed, places = set(), {str(file)}
+        elif part in LAW:
+            allowed, places = LAW[part] | {part}, {str(file), part}
+        else:
+            found.append(f"{file}:1: {part} has no law of imports")
+            continue
+        for line, name in imports(path, package):
+            library, _, rest = name.partition(".")
+            target = rest.partition(".")[0]
+            if library == "scconv_lab" and target in LAW and target not in allowed:
+                found.append(f"{file}:{line}: {part} imports {name}")
+            elif library in LIBRARIES and not places & LIBRARIES[library]:
+                found.append(f"{file}:{line}: {part} imports {library}")
+    return found
+
+
+def test_the_lab_keeps_the_law():
+    assert offences(PACKAGE) == []
+
+
+def test_every_part_of_the_law_exists():
+    assert {path.stem for path in PACKAGE.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"} == {
+        *LAW,
+        "__init__",
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "offence"),
+    [
+        ("ops/x.py", "import torch\nfrom scconv_lab.nn import SRU\n", "ops/x.py:2: ops imports scconv_lab.nn.SRU"),
+        ("nn/x.py", "import scconv_lab.models.resnet", "nn/x.py:1: nn imports scconv_lab.models.resnet"),
+        ("models/x.py", "from scconv_lab import surgery", "models/x.py:1: models imports scconv_lab.surgery"),
+        ("surgery/x.py", "from scconv_lab.models import Net", "surgery/x.py:1: surgery imports scconv_lab.models.Net"),
+        (
+            "surgery/deep/x.py",
+            "from ...models import Net",
+            "surgery/deep/x.py:1: surgery imports scconv_lab.models.Net",
+        ),
+        ("nn/x.py", "from .. import training", "nn/x.py:1: nn imports scconv_lab.training"),
+        ("data/x.py", "def f():\n    import scconv_lab.config", "data/x.py:2: data imports scconv_lab.config"),
+        ("config.py", "from scconv_lab.data import Digits", "config.py:1: config imports scconv_lab.data.Digits"),
+        ("errors.py", "import scconv_lab.ops", "errors.py:1: errors imports scconv_lab.ops"),
+        ("complexity/x.py", "import scconv_lab.training", "complexity/x.py:1: complexity imports scconv_lab.training"),
+        ("training/x.py", "from scconv_lab.cli import main", "training/x.py:1: training imports scconv_lab.cli.main"),
+        ("parser.py", "import scconv_lab.lab_cli", "parser.py:1: parser imports scconv_lab.lab_cli"),
+        ("__init__.py", "from scconv_lab.nn import SRU", "__init__.py:1: __init__ imports scconv_lab.nn.SRU"),
+        ("cli.py", "from lightning.pytorch import Trainer", "cli.py:1: cli imports lightning"),
+        ("nn/x.py", "if True:\n    import lightning.fabric as f", "nn/x.py:2: nn imports lightning"),
+        ("training/x.py", "import wandb", "training/x.py:1: training imports wandb"),
+        ("training/deep/tracking.py", "import wandb", "training/deep/tracking.py:1: training imports wandb"),
+        ("ops/x.py", "import triton", "ops/x.py:1: ops imports triton"),
+        ("novel/x.py", "", "novel/x.py:1: novel has no law of imports"),
+    ],
+)
+def test_an_offence_is_named_by_file_and_line(tmp_path, file, source, offence):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(source)
+    assert offences(tmp_path) == [offence]
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("training/tracking.py", "import wandb\nfrom wandb.sdk.lib import wbauth\nimport lightning.pytorch"),
+        ("nn/x.py", "from scconv_lab import ops\nfrom scconv_lab.nn.sru import SRU\nfrom . import cru\nimport torch"),
+        ("training/x.py", "import scconv_lab\nfrom scconv_lab import __doc__, surgery"),
+        ("cli.py", "def run():\n    from scconv_lab.lab_cli import run"),
+        ("nn/x.py", "# import wandb\ntext = 'import triton'"),
+    ],
+)
+def test_what_the_law_allows_passes(tmp_path, file, source):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(source)
+    assert offences(tmp_path) == []
+
+
+def loaded(program):
+    """The libraries that a program, run by a fresh interpreter, has loaded more at its end than after its first line."""
+    first, _, rest = program.partition("\n")
+    watched = {"torch", "torchvision", "lightning", "pytorch_lightning", "wandb", "triton", "matplotlib", "sklearn"}
+    program = (
+        f"import sys\n{first}\nbefore = {{*sys.modules}}\n{rest}\nprint(*({watched!r} & {{*sys.modules}}) - before)"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert finished.returncode == 0, finished.stderr
+    return set(finished.stdout.splitlines()[-1].split())
+
+
+def test_the_units_load_torch_alone():
+    assert loaded("import torch\nimport scconv_lab, scconv_lab.ops, scconv_lab.nn") == set()
+
+
+def test_nets_surgery_and_counting_load_no_trainer():
+    new = loaded("import torch\nimport scconv_lab.models, scconv_lab.surgery, scconv_lab.complexity")
+    assert "torchvision" in new
+    assert new.isdisjoint({"lightning", "pytorch_lightning", "wandb"})
+
+
+def test_the_command_answers_without_torch():
+    assert loaded("pass\nfrom scconv_lab.cli import main\nassert main(['--help']) == 0") == set()
+    assert loaded("pass\nfrom scconv_lab.cli import main\nassert main(['fti']) == 2") == set()
+    assert loaded("pass\nimport scconv_lab, scconv_lab.config, scconv_lab.errors") == set()

@@ -1,0 +1,225 @@
+"""The command line: its speed, its answers to mistakes, and what each subcommand leaves."""
+
+import csv
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scconv_lab.cli import main
+from tests.runs import REPOSITORY, Command, Run
+
+QUICK = ["--config", "configs/scale/quick.yaml"]
+SHORT = ["--trainer.max_epochs", "1", "--trainer.logger", "false", "--trainer.accelerator", "cpu"]
+ARMS = {
+    "baseline": "plain",
+    "ablation_sru": "sru",
+    "ablation_cru": "cru",
+    "ablation_scconv": "scconv",
+    "ablation_cru_sru": "scconv-cru_sru",
+    "ablation_parallel": "scconv-parallel",
+}
+
+
+@pytest.fixture
+def here(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(workspace)
+    return workspace
+
+
+def fit(experiment: str, *arguments: str) -> int:
+    return main(["fit", "--config", f"experiments/{experiment}.yaml", *QUICK, *SHORT, *arguments])
+
+
+def test_help_answers_within_a_second_and_imports_no_torch(command: Command) -> None:
+    command("--help")  # warm the disk
+    start = time.perf_counter()
+    finished = command("--help")
+    seconds = time.perf_counter() - start
+    assert finished.returncode == 0
+    assert all(name in finished.stdout for name in ("fit", "validate", "test", "predict"))
+    assert seconds < 1
+    program = "import sys; from scconv_lab.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == "scconv-lab 0.1.0\n"
+
+
+@pytest.mark.parametrize("experiment", ARMS)
+def test_every_arm_trains(experiment: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(experiment) == 0
+    printed = capsys.readouterr()
+    run = Run(printed.out, here)
+    assert run.folder.parent.name == f"cifarresnet8-{ARMS[experiment]}-digits-s0"
+    assert len(run.console("val/acc1")) == 1
+    assert run.console("test/acc1")[0] > 0.1
+    assert {path.name for path in (run.folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert printed.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["--surgery.unit.num_groups", "3"],
+            ["layer1.0.conv2", "`channels` (=16)", "`num_groups` (=3)", "choose one of"],
+        ),
+        (["--surgery.sites", "layer9.*"], ["`sites` (='layer9.*')", "near misses", "layer3.0.conv2"]),
+        (["--optimizer.lr", "-1"], ["`optimizer`", "-1"]),
+        (["--data.batch_size", "65", "--trainer.devices", "2"], ["`batch_size` (=65)", "divisible", "choose 64"]),
+        (["--data.val_size", "5000"], ["`val_size` (=5000)", "1437"]),
+        (["--net.depth", "9"], ["`depth` (=9)", "6n + 2"]),
+        (["--model.label_smoothing", "1"], ["`label_smoothing` (=1.0)"]),
+        (["--trainer.accelerator", "tpu"], ["trainer:"]),
+        (["--trainer.use_distributed_sampler", "true"], ["use_distributed_sampler", "leave it out"]),
+        (["--data", "CIFAR10", "--data.download", "false", "--data.root", "nowhere"], ["nowhere", "download"]),
+        (["--ckpt_path", "nowhere.ckpt"], ["--ckpt_path nowhere.ckpt is not there"]),
+        (["--ckpt_path", "configs/scale/quick.yaml"], ["quick.yaml is not a readable checkpoint"]),
+        (["--config", "configs/scale/quik.yaml"], ["quik.yaml", "did you mean 'configs/scale/quick.yaml'"]),
+        (["--trainer.max_epoch", "2"], ["'trainer.max_epoch'", "'trainer.max_epochs'"]),
+    ],
+    ids=lambda value: "-".join(value)[:40],
+)
+def test_a_mistake_gets_one_message_and_leaves_nothing(
+    arguments: list[str], expected: list[str], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = set(here.glob("runs/*/*"))
+    assert fit("ablation_sru", *arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("scconv-lab: error: ")
+    assert error.count("\n") == 1
+    assert not [part for part in expected if part not in error]
+    assert set(here.glob("runs/*/*")) == before
+
+
+def test_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fti"]) == 2
+    assert capsys.readouterr().err == "scconv-lab: error: there is no command 'fti'; did you mean 'fit'?\n"
+
+
+@pytest.mark.parametrize("name", ["validate", "test", "predict"])
+def test_evaluation_without_weights_is_refused(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--config", "experiments/baseline.yaml", *QUICK]) == 2
+    assert f"{name} needs the weights to evaluate: --ckpt_path" in capsys.readouterr().err
+
+
+def test_a_defect_keeps_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a defect of ours")
+
+    monkeypatch.setattr("scconv_lab.training.classifier.Classifier.training_step", broken)
+    with pytest.raises(ValueError, match="a defect of ours"):
+        fit("baseline")
+
+
+def test_a_run_repeats_from_its_own_config(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit("ablation_scconv", "--seed_everything", "3")
+    first = Run(capsys.readouterr().out, here)
+    assert main(["fit", "--config", str(first.folder / "config.yaml")]) == 0
+    second = Run(capsys.readouterr().out, here)
+    assert second.folder != first.folder
+    assert (second.folder / "config.yaml").read_text() == (first.folder / "config.yaml").read_text()
+    assert second.console("val/loss") == first.console("val/loss")
+
+
+def test_csv_logger(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit("ablation_cru", "--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", str(tmp_path)) == 0
+    run = Run(capsys.readouterr().out, here)
+    (metrics,) = tmp_path.rglob("metrics.csv")
+    values = {key: value for row in csv.DictReader(metrics.open()) for key, value in row.items() if value}
+    assert float(values["complexity/macs"]) == 428672
+    assert float(values["test/acc1"]) == pytest.approx(run.console("test/acc1")[0], abs=1e-4)
+    (hparams,) = tmp_path.rglob("hparams.yaml")
+    assert "git_commit" in hparams.read_text()
+
+
+class TestEvaluation:
+    """The quick run's checkpoint, evaluated again."""
+
+    def arguments(self, run: Run) -> list[str]:
+        checkpoint = str(run.folder / "checkpoints/best.ckpt")
+        return ["--config", str(run.folder / "config.yaml"), "--ckpt_path", checkpoint, "--trainer.logger", "false"]
+
+    def test_test_repeats_the_final_test(self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["test", *self.arguments(quick_run)]) == 0
+        again = Run(f"{capsys.readouterr().out}\nfolder .", here)
+        assert again.console("test/acc1") == quick_run.console("test/acc1")
+
+    def test_validate_repeats_the_best_epoch(
+        self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["validate", *self.arguments(quick_run)]) == 0
+        again = Run(f"{capsys.readouterr().out}\nfolder .", here)
+        assert again.console("val/acc1") == [max(quick_run.console("val/acc1"))]
+
+    def test_predict_writes_each_sample_once(
+        self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["predict", *self.arguments(quick_run)]) == 0
+        path = here / capsys.readouterr().out.split()[-1]
+        rows = list(csv.DictReader(path.open()))
+        assert [int(row["index"]) for row in rows] == list(range(240))
+        hits = sum(row["label"] == row["prediction"] for row in rows)
+        assert hits / len(rows) == pytest.approx(max(quick_run.console("val/acc1")), abs=1e-4)
+
+    def test_another_net_is_refused(self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["test", *self.arguments(quick_run), "--net.depth", "14"]) == 2
+        error = capsys.readouterr().err
+        assert "net.init_args.depth is 8 there and 14 here" in error
+
+    def test_another_learning_rate_is_refused_for_training_alone(
+        self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        arguments = [*self.arguments(quick_run), "--optimizer.lr", "0.7"]
+        assert main(["validate", *arguments]) == 0
+        assert main(["fit", *arguments]) == 2
+        assert "optimizer.init_args.lr is 0.1 there and 0.7 here" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("val_size", [241, 1])
+    def test_two_processes_count_as_one_does(
+        self, val_size: int, quick_run: Run, here: Path, command: Command, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        arguments = ["validate", *self.arguments(quick_run), "--data.val_size", str(val_size)]
+        two = command(*arguments, "--trainer.devices", "2", "--trainer.accelerator", "cpu")
+        assert two.returncode == 0, two.stderr
+        assert main(arguments) == 0
+        one = Run(f"{capsys.readouterr().out}\nfolder .", here)
+        shared = Run(f"{two.stdout}\nfolder .", here)
+        assert shared.console("val/acc1") == one.console("val/acc1")
+        assert shared.console("val/acc5") == one.console("val/acc5")
+        assert shared.console("val/loss") == pytest.approx(one.console("val/loss"), abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    ["ablation_scconv", *(pytest.param(arm, marks=pytest.mark.slow) for arm in ARMS if arm != "ablation_scconv")],
+)
+def test_every_arm_trains_on_two_processes(experiment: str, command: Command, here: Path) -> None:
+    arguments = ["fit", "--config", f"experiments/{experiment}.yaml", *QUICK, *SHORT]
+    finished = command(*arguments, "--config", "configs/hardware/ddp_cpu.yaml", "--trainer.devices", "2")
+    assert finished.returncode == 0, finished.stderr
+    run = Run(finished.stdout, here)
+    assert len(run.console("val/acc1")) == 1
+    assert run.console("test/acc1")[0] > 0.1
+
+
+@pytest.mark.slow
+def test_resnet20_learns_fashion_mnist(command: Command, here: Path) -> None:
+    """About 10 minutes on 2 cores."""
+    if not Path("/usr/share/datasets/fashion-mnist").is_dir():
+        pytest.skip("needs Fashion-MNIST: Debian's package dataset-fashion-mnist")
+    arguments = ["fit", "--config", "experiments/ablation_sru.yaml", "--config", "configs/scale/small.yaml"]
+    finished = command(*arguments, "--trainer.logger", "false", timeout=3600)
+    assert finished.returncode == 0, finished.stderr
+    assert Run(finished.stdout, here).console("test/acc1")[0] > 0.88
+
+
+def test_repository_is_what_the_tests_import() -> None:
+    import scconv_lab
+
+    assert Path(scconv_lab.__file__).is_relative_to(REPOSITORY)

@@ -1,0 +1,78 @@
+"""README's commands and code do what it says."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.runs import REPOSITORY, Command, Run
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+SHELL = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line]
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+FIRST, SECOND, *OTHERS = SHELL
+
+
+def arguments(line: str) -> list[str]:
+    prefix, words = shlex.split(line)[:4], shlex.split(line)[4:]
+    assert prefix == ["uv", "run", "--locked", "scconv-lab"]
+    return words
+
+
+def test_the_two_commands_are_what_is_run() -> None:
+    assert arguments(FIRST) == [
+        "fit",
+        "--config",
+        "experiments/ablation_sru.yaml",
+        "--config",
+        "configs/scale/quick.yaml",
+    ]
+    assert SECOND == "uv run --locked pytest"
+    assert SECOND in (REPOSITORY / ".ci/run").read_text(encoding="utf-8").splitlines()
+
+
+def test_first_command_learns_digits_and_says_where_the_run_lies(quick_run: Run) -> None:
+    assert max(quick_run.console("val/acc1")) > 0.95
+    assert (quick_run.folder / "config.yaml").is_file()
+    for line in ("look     uv run wandb leet runs/", "upload   uv run wandb sync runs/"):
+        assert line in quick_run.output
+
+
+def test_output_in_readme_is_the_first_commands(quick_run: Run) -> None:
+    """Names, counts and layout; times, measured values and this run's folder differ."""
+
+    def shape(text: str) -> list[str]:
+        text = re.sub(r"\d{8}[-_]\d{6}(-\w{8})?", "TIME", text)
+        return [re.sub(r"(?<=[a-z15] )\d+(\.\d+)?( s)?", "N", line).rstrip() for line in text.splitlines()]
+
+    (block,) = re.findall(r"What the first prints:\n\n```text\n(.*?)```", README, re.DOTALL)
+    shown, printed = shape(block), shape(quick_run.output)
+    assert shown == printed
+
+
+@pytest.mark.parametrize("line", OTHERS)
+def test_other_commands_run(line: str, command: Command) -> None:
+    finished = command(*arguments(line))
+    assert finished.returncode == 0, finished.stderr
+    assert "test/acc1" in finished.stdout
+
+
+@pytest.mark.parametrize("line", re.findall(r"^uv run --locked scconv-lab fit.*(?:gpu|ddp|small)\.yaml$", README, re.M))
+def test_commands_that_need_more_than_this_machine_name_files_that_are_there(line: str) -> None:
+    files = [word for word in arguments(line) if word.endswith(".yaml")]
+    assert files
+    assert not [file for file in files if not (REPOSITORY / file).is_file()]
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.splitlines()[0])
+def test_python_runs(code: str, quick_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(code.replace("RUN/", f"{quick_run.folder}/"), "README.md", "exec"), {})
+    for comment in re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE):
+        assert comment in capsys.readouterr().out
+
+
+def test_files_named_in_readme_exist() -> None:
+    named = set(re.findall(r"\b((?:configs|experiments|notebooks|scconv_lab|tests)/[\w./]+\w)", README))
+    assert len(named) > 10
+    assert not [name for name in named if not (REPOSITORY / Path(name)).exists()]

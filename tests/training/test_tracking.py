@@ -1,0 +1,118 @@
+"""The W&B record, read back with W&B's own reader, and what happens without a key or a server."""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scconv_lab.training import provenance
+from scconv_lab.training.tracking import credentials, run_name
+from tests.runs import REPOSITORY, Command, Run
+
+SPEC = dict[str, Any]
+
+
+def spec(class_path: str, **init_args: Any) -> SPEC:
+    return {"class_path": class_path, "init_args": init_args}
+
+
+@pytest.mark.parametrize(
+    ("unit", "name"),
+    [
+        (None, "resnet50-plain-cifar100-s0"),
+        (spec("scconv_lab.nn.SRU", num_groups=4), "resnet50-sru-cifar100-s0"),
+        (spec("scconv_lab.nn.ScConv", order="parallel"), "resnet50-scconv-parallel-cifar100-s0"),
+        (spec("scconv_lab.nn.CRU", alpha=0.25, squeeze_ratio=2), "resnet50-cru-alpha0.25-cifar100-s0"),
+    ],
+)
+def test_a_run_is_named_by_net_unit_data_and_seed(unit: SPEC | None, name: str) -> None:
+    net, data = spec("scconv_lab.models.ResNet", depth=50, stem="cifar"), spec("scconv_lab.data.CIFAR100")
+    assert run_name(net, unit, data, 0) == name
+
+
+class TestRecord:
+    """What the quick run left in its offline record."""
+
+    @pytest.fixture(scope="class")
+    def record(self, quick_run: Run) -> dict[str, Any]:
+        return quick_run.wandb()
+
+    def test_names_and_end(self, record: dict[str, Any]) -> None:
+        assert record["name"] == "cifarresnet8-sru-digits-s0"
+        assert record["project"] == "scconv_lab"
+        assert (record["state"], record["exit_code"]) == ("finished", 0)
+
+    def test_configuration_is_resolved(self, record: dict[str, Any]) -> None:
+        config = record["config"]
+        assert config["surgery"]["unit"]["class_path"] == "scconv_lab.nn.SRU"
+        assert config["surgery"]["unit"]["init_args"]["gate_threshold"] == 0.5
+        assert config["optimizer"]["init_args"]["momentum"] == 0.9
+        assert config["experiment"] == "ablation_sru"
+        assert config["seed_everything"] == 0
+
+    def test_code_is_named(self, record: dict[str, Any]) -> None:
+        config = record["config"]
+        assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", config["git_commit"])
+        assert re.fullmatch(r"[0-9a-f]{64}", config["lock_hash"])
+        assert config["torch"].startswith("2.")
+
+    def test_complexity_is_counted(self, record: dict[str, Any]) -> None:
+        summary = record["summary"]
+        assert summary["complexity/params"] == 78266  # ResNet-8 for 10 classes: 78,042, and 2 * (16 + 32 + 64) of SRU
+        assert summary["complexity/macs"] == 781952
+        assert summary["complexity/flops"] == 2 * 781952
+
+    @pytest.mark.parametrize("key", ["train/loss", "val/loss", "val/acc1", "val/acc5", "test/loss", "test/acc1"])
+    def test_every_epoch_is_what_the_console_printed(self, key: str, quick_run: Run) -> None:
+        printed, kept = quick_run.console(key), quick_run.wandb_history(key)
+        assert len(printed) == (1 if key.startswith("test") else 15)
+        assert kept == pytest.approx(printed, abs=5.1e-5)
+
+    def test_surgery_is_a_table(self, quick_run: Run, record: dict[str, Any]) -> None:
+        assert record["summary"]["surgery"]["nrows"] == 3
+        (table,) = quick_run.folder.rglob("surgery*.table.json")
+        assert '"layer1.0.conv2"' in table.read_text()
+
+    def test_console_is_kept(self, record: dict[str, Any], quick_run: Run) -> None:
+        kept = [entry["line"] for entry in record["console"]]
+        last_epoch = next(line for line in quick_run.output.splitlines() if line.startswith("epoch 15/15"))
+        assert last_epoch in kept
+
+
+def test_without_a_key_there_are_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not credentials()
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    assert credentials()
+    monkeypatch.setenv("WANDB_API_KEY", "too short")
+    assert not credentials()
+
+
+def test_a_server_that_does_not_answer_leaves_the_run_offline(command: Command, workspace: Path) -> None:
+    arguments = ["fit", "--config", "experiments/baseline.yaml", "--config", "configs/scale/quick.yaml"]
+    start = time.monotonic()
+    finished = command(
+        *arguments,
+        "--trainer.max_epochs=1",
+        WANDB_API_KEY="0" * 40,
+        WANDB_BASE_URL="http://127.0.0.1:9",
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert time.monotonic() - start < 120
+    run = Run(finished.stdout, workspace)
+    assert "W&B      offline; the server gave no run" in run.output
+    assert run.wandb()["state"] == "finished"
+    assert run.wandb()["summary"]["test/acc1"] > 0
+
+
+def test_provenance_outside_a_checkout_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "_CHECKOUT", tmp_path)
+    values = provenance.provenance()
+    assert values["git_commit"] is None
+    assert values["lock_hash"] is None
+
+
+def test_provenance_hashes_the_lock_file() -> None:
+    assert provenance.provenance()["lock_hash"] == provenance._lock_hash()
+    assert (REPOSITORY / "uv.lock").is_file()
