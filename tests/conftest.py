@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.runs import REPOSITORY, Command, Run, command_environment
 
@@ -52,3 +53,9 @@ def quick_run(command: Command, workspace: Path) -> Run:
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr == ""
     return Run(finished.stdout, workspace)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tensors of these sizes gain nothing from more threads, and lose tenfold where cores are shared."""
+    torch.set_num_threads(1)

@@ -23,6 +23,7 @@ def command_environment(home: Path) -> dict[str, str]:
         "NETRC": str(home / "netrc"),
         "GLOO_SOCKET_IFNAME": "lo",
         "MASTER_ADDR": "127.0.0.1",
+        "OMP_NUM_THREADS": "1",
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
 

@@ -44,7 +44,7 @@ def convert_public_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Ten
             raise UserError(
                 f"two keys of the state dict both mean {name!r}, the second is {key!r}; leave one of them out"
             )
-        converted[name] = tensor.flatten() if count and "sru." in name else tensor
+        converted[name] = tensor.flatten() if count and name.endswith(("sru.weight", "sru.bias")) else tensor
     if not found:
         raise UserError(
             f"no key of the state dict is public ScConv code's (such as {', '.join(list(_RENAMES)[:5:2])}); "

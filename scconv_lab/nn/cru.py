@@ -66,9 +66,10 @@ class CRU(Unit):
                 f"choose {kernel_size - 1} or {kernel_size + 1}"
             )
         if channels % groups:
+            up_squeezed = _upper_channels(channels, alpha) // squeeze_ratio
+            fitting = divisors(channels, up_squeezed) if up_squeezed else divisors(channels)
             raise UserError(
-                f"`channels` (={channels}) must be divisible by `groups` (={groups}); "
-                f"{choose_one_of(divisors(channels))} groups"
+                f"`channels` (={channels}) must be divisible by `groups` (={groups}); {choose_one_of(fitting)} groups"
             )
         up = _upper_channels(channels, alpha)
         up_squeezed, low_squeezed = up // squeeze_ratio, (channels - up) // squeeze_ratio
@@ -110,7 +111,12 @@ def _bad_split(channels: int, alpha: float, squeeze_ratio: int, groups: int) -> 
         if n // squeeze_ratio and (channels - n) // squeeze_ratio and n // squeeze_ratio % groups == 0
     ]
     nearest = [f"{value:.10g}" for value in sorted(fitting, key=lambda value: abs(value - alpha))]
-    way_out = f"{choose_one_of(nearest)} for `alpha`" if fitting else "choose a smaller `squeeze_ratio` or `groups`"
+    if channels == 1:
+        way_out = "a single channel cannot be split"
+    elif fitting:
+        way_out = f"{choose_one_of(nearest)} for `alpha`"
+    else:
+        way_out = "choose a smaller `squeeze_ratio` or `groups`"
     return (
         f"`alpha` (={alpha}) with `squeeze_ratio` (={squeeze_ratio}) splits `channels` (={channels}) into branches of "
         f"{up // squeeze_ratio} and {(channels - up) // squeeze_ratio} squeezed channels; both need at least 1, "

@@ -4,6 +4,7 @@ import math
 from typing import Literal
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from scconv_lab import ops
@@ -59,9 +60,11 @@ class SRU(Unit):
         require_positive("channels", channels)
         require_positive("num_groups", num_groups)
         if channels % 2:
+            step = math.lcm(2, num_groups)
+            fitting = [n for n in (channels // step * step, channels // step * step + step) if n]
             raise UserError(
                 f"`channels` (={channels}) must be even: SRU adds the halves of the channels crosswise; "
-                f"choose {channels - 1 or 2} or {channels + 1}, or another site"
+                f"choose {' or '.join(map(str, fitting))}, or another site"
             )
         if channels % num_groups:
             raise UserError(
@@ -88,7 +91,7 @@ class SRU(Unit):
         self.weight = nn.Parameter(torch.empty(channels))
         self.bias = nn.Parameter(torch.empty(channels))
         self.reset_parameters()
-        self.register_load_state_dict_post_hook(lambda module, _: module._require_gamma_sum())
+        self.register_load_state_dict_post_hook(_require_loaded_gamma_sum)
 
     def reset_parameters(self) -> None:
         """Give gamma its first values by ``gamma_init``, and beta zeros."""
@@ -97,19 +100,11 @@ class SRU(Unit):
         else:
             nn.init.constant_(self.weight, self.gamma_init)
         nn.init.zeros_(self.bias)
-        self._require_gamma_sum()
-
-    def _require_gamma_sum(self) -> None:
-        on_cpu = self.weight.device.type == "cpu"
-        if on_cpu and not torch.compiler.is_compiling() and self.weight.sum() == 0:
-            raise UserError(
-                "`weight` (gamma) of an SRU sums to 0, and equation 2 divides by that sum; "
-                "give `gamma_init` another value than 0, or load weights whose gamma does not sum to 0"
-            )
+        require_gamma_sum(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to the same shape and dtype."""
-        self._require_gamma_sum()
+        require_gamma_sum(self.weight)
         return ops.sru(
             x,
             self.weight,
@@ -127,3 +122,19 @@ class SRU(Unit):
             f"{self.channels}, num_groups={self.num_groups}, gate_threshold={self.gate_threshold}, "
             f"gate_mode={self.gate_mode!r}, gate_input={self.gate_input!r}, norm={self.norm!r}"
         )
+
+
+@torch.fx.wrap  # a choice by value: tracing keeps the call instead of following it
+def require_gamma_sum(gamma: Tensor) -> None:
+    """Raise UserError if gamma sums to zero, or to less than its rounding; looks at values on the CPU alone."""
+    if gamma.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    if gamma.sum().abs() <= torch.finfo(gamma.dtype).eps * gamma.abs().sum():
+        raise UserError(
+            "`weight` (gamma) of an SRU sums to 0, and equation 2 divides by that sum; "
+            "give `gamma_init` another value than 0, or load weights whose gamma does not sum to 0"
+        )
+
+
+def _require_loaded_gamma_sum(sru: SRU, _: object) -> None:
+    require_gamma_sum(sru.weight)

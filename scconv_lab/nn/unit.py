@@ -1,6 +1,7 @@
 """What all units have in common, and the checks of their arguments."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 from torch import nn
 
@@ -23,7 +24,7 @@ def require_choice(name: str, value: str, choices: Sequence[str]) -> None:
 
 def require_positive(name: str, value: int) -> None:
     """Raise UserError unless ``value`` is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise UserError(f"`{name}` (={value!r}) must be a whole number of at least 1")
 
 

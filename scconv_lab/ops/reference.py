@@ -35,7 +35,8 @@ def group_normalize(x_BCHW: Tensor, gamma_C: Tensor, beta_C: Tensor, *, num_grou
         return F.group_norm(x_BCHW, num_groups, gamma_C, beta_C, GROUP_NORM_EPS)
     grouped = x_BCHW.reshape(x_BCHW.shape[0], num_groups, -1)
     std, mean = torch.std_mean(grouped, dim=2, correction=1, keepdim=True)
-    normalized = ((grouped - mean) / (std + UNBIASED_EPS)).view_as(x_BCHW)
+    height, width = x_BCHW.shape[2], x_BCHW.shape[3]
+    normalized = ((grouped - mean) / (std + UNBIASED_EPS)).view(-1, gamma_C.shape[0], height, width)
     return normalized * gamma_C.view(-1, 1, 1) + beta_C.view(-1, 1, 1)
 
 
@@ -80,7 +81,7 @@ def sru(
     value = x if gate_input == "x" else gn_x
     if gate_mode == "soft":
         informative = w > gate_threshold
-        w1, w2 = w.masked_fill(informative, 1.0), w.masked_fill(informative, 0.0)
+        w1, w2 = torch.where(informative, 1.0, w), torch.where(informative, 0.0, w)
     else:
         informative = w >= gate_threshold
         w1, w2 = informative.to(dtype), (~informative).to(dtype)
