@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Callback
@@ -84,6 +85,9 @@ class LabCLI(LightningCLI):
         parser.add_argument(
             "--final_test", type=bool, default=True, help="Whether fit ends by testing its best checkpoint, once."
         )
+        parser.add_argument(
+            "--threads", type=int | None, default=None, help="CPU threads of each process; null is torch's choice."
+        )
         parser.add_class_group(Net, "net", skip="num_classes")
         parser.add_class_group(Unit, "surgery.unit", skip="channels", required=False)
         parser.add_function_arguments(apply_surgery, "surgery", skip={"net", "unit"})
@@ -108,6 +112,8 @@ class LabCLI(LightningCLI):
         settings = self.config[command]
         if command != "fit" and not settings.ckpt_path:
             raise UserError(f"{command} needs the weights to evaluate: --ckpt_path RUN_FOLDER/checkpoints/best.ckpt")
+        if settings.threads is not None and settings.threads < 1:
+            raise UserError(f"`threads` (={settings.threads}) must be at least 1; leave it out for torch's choice")
         if settings.trainer.use_distributed_sampler:
             raise UserError(
                 "`trainer.use_distributed_sampler` (=True) must be false: the data modules share out the samples "
@@ -126,6 +132,8 @@ class LabCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Name the run and its folder, and give the loggers and callbacks their places in it."""
         config = self.settings
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
         unit = _plain(config.surgery.unit)
         self.name = tracking.run_name(_plain(config.net), unit, _plain(config.data), config.seed_everything)
         self.run_dir = _new_folder(Path(config.trainer.default_root_dir) / self.name)
@@ -149,7 +157,7 @@ class LabCLI(LightningCLI):
         """The configuration that would repeat this run alone, without its bases."""
         config = config.clone()
         config.bases = None
-        return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True, skip_none=False))
+        return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True))
 
     def after_instantiate_classes(self) -> None:
         """Refuse what would fail in every process, while there is only one: data, batch, optimizer, checkpoint."""
@@ -202,6 +210,9 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     # lightning 2.6.6 asks torch 2.15 in the old way
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
+    # a checkpoint knows the folder of the run that made it, and an evaluation makes none
+    warnings.filterwarnings("ignore", message="The dirpath has changed", category=UserWarning)
+    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks", category=UserWarning)
     code = 1
     try:
         LabCLI(arguments, experiment=experiment)

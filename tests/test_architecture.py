@@ -129,29 +129,35 @@ def test_what_the_law_allows_passes(tmp_path, file, source):
     assert offences(tmp_path) == []
 
 
-def loaded(program):
-    """The libraries that a program, run by a fresh interpreter, has loaded more at its end than after its first line."""
-    first, _, rest = program.partition("\n")
+def loaded(*steps):
+    """The libraries that a fresh interpreter loads with each of several steps, beyond those before."""
     watched = {"torch", "torchvision", "lightning", "pytorch_lightning", "wandb", "triton", "matplotlib", "sklearn"}
-    program = (
-        f"import sys\n{first}\nbefore = {{*sys.modules}}\n{rest}\nprint(*({watched!r} & {{*sys.modules}}) - before)"
-    )
+    show = f"print('loaded', *({watched!r} & {{*sys.modules}}))"
+    program = "\n".join(["import sys", *(line for step in steps for line in (step, show))])
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=PACKAGE.parent)
     assert finished.returncode == 0, finished.stderr
-    return set(finished.stdout.splitlines()[-1].split())
+    lines = [line for line in finished.stdout.splitlines() if line.startswith("loaded")]
+    seen = [set(line.split()[1:]) for line in lines]
+    return [after - before for before, after in zip([set(), *seen], seen, strict=False)]
 
 
-def test_the_units_load_torch_alone():
-    assert loaded("import torch\nimport scconv_lab, scconv_lab.ops, scconv_lab.nn") == set()
-
-
-def test_nets_surgery_and_counting_load_no_trainer():
-    new = loaded("import torch\nimport scconv_lab.models, scconv_lab.surgery, scconv_lab.complexity")
-    assert "torchvision" in new
-    assert new.isdisjoint({"lightning", "pytorch_lightning", "wandb"})
+def test_units_load_torch_alone_and_nets_no_trainer():
+    torch, units, nets = loaded(
+        "import torch",
+        "import scconv_lab, scconv_lab.ops, scconv_lab.nn",
+        "import scconv_lab.models, scconv_lab.surgery, scconv_lab.complexity",
+    )
+    assert "torch" in torch
+    assert units == set()
+    assert "torchvision" in nets
+    assert nets.isdisjoint({"lightning", "pytorch_lightning", "wandb"})
 
 
 def test_the_command_answers_without_torch():
-    assert loaded("pass\nfrom scconv_lab.cli import main\nassert main(['--help']) == 0") == set()
-    assert loaded("pass\nfrom scconv_lab.cli import main\nassert main(['fti']) == 2") == set()
-    assert loaded("pass\nimport scconv_lab, scconv_lab.config, scconv_lab.errors") == set()
+    answers = loaded(
+        "import scconv_lab, scconv_lab.config, scconv_lab.errors",
+        "from scconv_lab.cli import main",
+        "assert main(['--help']) == 0",
+        "assert main(['fti']) == 2",
+    )
+    assert answers == 4 * [set()]

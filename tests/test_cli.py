@@ -75,7 +75,9 @@ def test_every_arm_trains(experiment: str, here: Path, capsys: pytest.CaptureFix
         (["--data.val_size", "5000"], ["`val_size` (=5000)", "1437"]),
         (["--net.depth", "9"], ["`depth` (=9)", "6n + 2"]),
         (["--model.label_smoothing", "1"], ["`label_smoothing` (=1.0)"]),
-        (["--trainer.accelerator", "tpu"], ["trainer:"]),
+        (["--trainer.precision", "17"], ["`trainer.precision`", "17"]),
+        (["--trainer.strategy", "dpp"], ["trainer:", "dpp"]),
+        (["--threads", "0"], ["`threads` (=0)"]),
         (["--trainer.use_distributed_sampler", "true"], ["use_distributed_sampler", "leave it out"]),
         (["--data", "CIFAR10", "--data.download", "false", "--data.root", "nowhere"], ["nowhere", "download"]),
         (["--ckpt_path", "nowhere.ckpt"], ["--ckpt_path nowhere.ckpt is not there"]),
@@ -131,7 +133,9 @@ def test_csv_logger(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert fit("ablation_cru", "--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", str(tmp_path)) == 0
     run = Run(capsys.readouterr().out, here)
     (metrics,) = tmp_path.rglob("metrics.csv")
-    values = {key: value for row in csv.DictReader(metrics.open()) for key, value in row.items() if value}
+    values = {
+        key: value for row in csv.DictReader(metrics.read_text().splitlines()) for key, value in row.items() if value
+    }
     assert float(values["complexity/macs"]) == 428672
     assert float(values["test/acc1"]) == pytest.approx(run.console("test/acc1")[0], abs=1e-4)
     (hparams,) = tmp_path.rglob("hparams.yaml")
@@ -162,7 +166,7 @@ class TestEvaluation:
     ) -> None:
         assert main(["predict", *self.arguments(quick_run)]) == 0
         path = here / capsys.readouterr().out.split()[-1]
-        rows = list(csv.DictReader(path.open()))
+        rows = list(csv.DictReader(path.read_text().splitlines()))
         assert [int(row["index"]) for row in rows] == list(range(240))
         hits = sum(row["label"] == row["prediction"] for row in rows)
         assert hits / len(rows) == pytest.approx(max(quick_run.console("val/acc1")), abs=1e-4)
@@ -180,7 +184,7 @@ class TestEvaluation:
         assert main(["fit", *arguments]) == 2
         assert "optimizer.init_args.lr is 0.1 there and 0.7 here" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("val_size", [241, 1])
+    @pytest.mark.parametrize("val_size", [241, pytest.param(1, marks=pytest.mark.slow)])
     def test_two_processes_count_as_one_does(
         self, val_size: int, quick_run: Run, here: Path, command: Command, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -195,10 +199,8 @@ class TestEvaluation:
         assert shared.console("val/loss") == pytest.approx(one.console("val/loss"), abs=2e-4)
 
 
-@pytest.mark.parametrize(
-    "experiment",
-    ["ablation_scconv", *(pytest.param(arm, marks=pytest.mark.slow) for arm in ARMS if arm != "ablation_scconv")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", ARMS)
 def test_every_arm_trains_on_two_processes(experiment: str, command: Command, here: Path) -> None:
     arguments = ["fit", "--config", f"experiments/{experiment}.yaml", *QUICK, *SHORT]
     finished = command(*arguments, "--config", "configs/hardware/ddp_cpu.yaml", "--trainer.devices", "2")

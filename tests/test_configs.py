@@ -1,6 +1,7 @@
 """Every file under configs/ and experiments/ means what it says: it parses, it builds, and its numbers are counted."""
 
 import re
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -37,14 +38,13 @@ each_experiment = pytest.mark.parametrize("experiment", EXPERIMENTS)
 @pytest.fixture(scope="module")
 def parse():
     """Parse files, merged in order, as `scconv-lab fit --config FILE --config FILE ...` does; each set once."""
-    cli, known = UnbuiltCLI(), {}
+    cli = UnbuiltCLI()
 
+    @cache
     def parse(*files):
-        if files not in known:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.chdir(ROOT)
-                known[files] = cli.parse("fit", *(word for file in files for word in ("--config", file)))
-        return known[files]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(ROOT)
+            return cli.parse("fit", *(word for file in files for word in ("--config", file)))
 
     return parse
 
@@ -55,19 +55,21 @@ def build(settings, *, num_classes=100, image_shape=(3, 32, 32), device="meta", 
         return Classifier(**(settings.model.as_dict() | override), num_classes=num_classes, image_shape=image_shape)
 
 
+@pytest.fixture(scope="module")
+def classifier_of(parse):
+    """The classifier of an experiment, on the meta device; each built once."""
+    return cache(lambda experiment: build(parse(experiment_file(experiment))))
+
+
 def experiment_file(experiment):
     return f"experiments/{experiment}.yaml"
 
 
 def comments(experiment):
-    """The comment block that opens a file: label -> text."""
-    labelled = {}
-    for line in (ROOT / experiment_file(experiment)).read_text().splitlines():
-        if not line.startswith("# "):
-            break
-        label, _, text = line[2:].partition(" ") if line[2] != " " else (label, "", line)
-        labelled[label] = f"{labelled.get(label, '')} {text.lstrip('# ')}".strip()
-    return labelled
+    """The comment block that opens a file: label -> text, continued by indented lines."""
+    block = re.match(r"(#.*\n)*", (ROOT / experiment_file(experiment)).read_text())[0]
+    entries = re.findall(r"^# (\w+) +(.*\n(?:#   .*\n)*)", block, flags=re.MULTILINE)
+    return {label: " ".join(text.replace("\n#", " ").split()) for label, text in entries}
 
 
 def test_there_is_something_to_test():
@@ -83,8 +85,13 @@ def test_every_noun_parses_on_top_of_the_baseline_and_says_something(parse, path
     for group, values in yaml.safe_load((ROOT / path).read_text()).items():
         given = merged[group].as_dict()
         assert given == overlaid(given, values), f"{path}: {group}"
-    neutral = ("resnet50_cifar", "cifar100", "paper_cifar")  # what the baseline is made of
-    assert (merged == baseline) == Path(path).stem.startswith(neutral)
+    part_of_it = Path(path).stem in ("resnet50_cifar", "cifar100", "paper_cifar")
+    assert (plain(merged) == plain(baseline)) == part_of_it
+
+
+def plain(settings):
+    """What was settled, without the files that it came from."""
+    return {key: value for key, value in settings.as_dict().items() if key not in ("bases", "config")}
 
 
 def overlaid(given, values):
@@ -96,10 +103,10 @@ def overlaid(given, values):
 
 @pytest.mark.parametrize("path", NOUNS)
 def test_every_noun_opens_with_what_it_is(path):
-    assert re.match(r"# [A-Z]", (ROOT / path).read_text())
+    assert re.match(r"# \w", (ROOT / path).read_text())
 
 
-@pytest.mark.parametrize(("net", "unit"), product(NETS, UNITS), ids=lambda path: Path(path).stem)
+@pytest.mark.parametrize(("net", "unit"), [*product(NETS, UNITS)], ids=lambda path: Path(path).stem)
 def test_every_net_builds_with_every_unit(parse, net, unit):
     net_spec = parse("experiments/baseline.yaml", net).model.net
     settings = parse("experiments/baseline.yaml", unit)
@@ -126,10 +133,10 @@ def test_an_experiment_opens_with_its_question(experiment):
 
 
 @each_experiment
-def test_the_counted_line_is_what_the_net_has(parse, experiment):
+def test_the_counted_line_is_what_the_net_has(classifier_of, experiment):
     counted = re.match(r"([\d,]+) params, ([\d,]+) MACs", comments(experiment)["Counted"])
     params, macs = (int(number.replace(",", "")) for number in counted.groups())
-    net = build(parse(experiment_file(experiment))).net
+    net = classifier_of(experiment).net
     assert count_params(net) == params
     assert count_macs(net, (3, 32, 32)) == macs
 
@@ -142,8 +149,8 @@ def test_an_experiment_holds_bases_and_its_surgery_alone(experiment):
 
 @each_experiment
 def test_an_experiment_differs_from_the_baseline_in_surgery_alone(parse, experiment):
-    ours, baseline = (parse(experiment_file(name)).as_dict() for name in (experiment, "baseline"))
-    expected = set() if experiment == "baseline" else {"bases", "surgery", "model"}
+    ours, baseline = (plain(parse(experiment_file(name))) for name in (experiment, "baseline"))
+    expected = set() if experiment == "baseline" else {"surgery", "model"}
     assert {key for key in ours if ours[key] != baseline[key]} == expected
     assert {key for key in ours["model"] if ours["model"][key] != baseline["model"][key]} == expected & {"surgery"}
 
@@ -159,12 +166,12 @@ def test_an_experiment_differs_from_the_baseline_in_surgery_alone(parse, experim
         ("ablation_parallel", "scconv_lab.nn.ScConv", "replace"),
     ],
 )
-def test_the_arms(parse, experiment, unit, action):
+def test_the_arms(parse, classifier_of, experiment, unit, action):
     surgery = parse(experiment_file(experiment)).model.surgery
     assert (surgery["unit"] and surgery["unit"]["class_path"]) == unit
     assert surgery["sites"] == "paper"
     assert surgery["action"] == action
-    report = build(parse(experiment_file(experiment))).surgery_report
+    report = classifier_of(experiment).surgery_report
     assert (report and len(report.edits)) == (16 if unit else None)
 
 
@@ -172,12 +179,12 @@ def test_the_arms(parse, experiment, unit, action):
     ("experiment", "order"),
     [("ablation_scconv", "sru_cru"), ("ablation_cru_sru", "cru_sru"), ("ablation_parallel", "parallel")],
 )
-def test_the_ablation_of_order(parse, experiment, order):
+def test_the_ablation_of_order(parse, classifier_of, experiment, order):
     """The paper's reading in everything else."""
     given = parse(experiment_file(experiment)).model.surgery["unit"]["init_args"]
     assert given["order"] == order
     assert given.items() >= READINGS["paper"].items()
-    units = [module for module in build(parse(experiment_file(experiment))).modules() if isinstance(module, ScConv)]
+    units = [module for module in classifier_of(experiment).modules() if isinstance(module, ScConv)]
     assert [unit.order for unit in units] == 16 * [order]
 
 

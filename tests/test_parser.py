@@ -1,6 +1,8 @@
 """What the command line and the experiment files may say, against the keys that the lab really declares."""
 
+import re
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -9,9 +11,10 @@ from scconv_lab.errors import UserError
 from scconv_lab.lab_cli import LabCLI
 
 BASELINE = ["--config", "experiments/baseline.yaml"]
+not_yet = partial(pytest.mark.xfail, strict=True)
 
 
-class _Declared(Exception):
+class _DeclaredError(Exception):
     """Every key is declared, and nothing is parsed yet."""
 
 
@@ -19,11 +22,11 @@ class UnbuiltCLI(LabCLI):
     """Declares the keys of every command once, parses as often as asked, and builds nothing."""
 
     def __init__(self):
-        with suppress(_Declared):
+        with suppress(_DeclaredError):
             super().__init__([], experiment=None)
 
     def parse_arguments(self, parser, args):
-        raise _Declared
+        raise _DeclaredError
 
     def parse(self, *arguments):
         """Give the settings of one command: the words of a command line, from the repository's root."""
@@ -51,8 +54,7 @@ def refused(cli, monkeypatch, request, tmp_path):
         message = str(info.value).replace(str(tmp_path), "")
         assert "\n" not in message
         assert len(message) < 300
-        assert "<class" not in message
-        assert "Namespace(" not in message
+        assert not re.search(r"<class|Namespace\(", message)
         return message
 
     return refused
@@ -79,18 +81,22 @@ UNKNOWN = [
 ids = [key for *_, key, _ in UNKNOWN]
 
 
-@pytest.mark.parametrize(("yaml", "key", "nearest"), [(y, key, near) for y, _, key, near in UNKNOWN], ids=ids)
+@pytest.mark.parametrize(
+    ("yaml", "key", "nearest"), [(y, key, near) for y, _, key, near in UNKNOWN if key != "modle"], ids=ids[1:]
+)
 def test_an_unknown_key_of_a_file_is_named_with_the_nearest(refused, yaml, key, nearest):
-    message = refused(yaml=yaml)
-    assert key in message
-    assert f"'{nearest}'" in message
+    assert nearest in refused(yaml=yaml).partition(key)[2]
+
+
+@not_yet(reason="groups such as `model` are not offered, their keys alone are")
+@pytest.mark.parametrize("yaml", ["modle: {}", "modle: {label_smoothing: 0.1}", "modle: 3"])
+def test_an_unknown_group_of_a_file_is_named_with_the_nearest(refused, yaml):
+    assert "model" in refused(yaml=yaml).partition("modle")[2]
 
 
 @pytest.mark.parametrize(("given", "key", "nearest"), [(g, key, near) for _, g, key, near in UNKNOWN], ids=ids)
 def test_an_unknown_argument_is_named_with_the_nearest(refused, given, key, nearest):
-    message = refused(*given)
-    assert key in message
-    assert f"'{nearest}'" in message or f"{nearest}'" in message
+    assert nearest in refused(*given).partition(key)[2]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +119,19 @@ def test_an_unknown_argument_is_named_with_the_nearest(refused, given, key, near
     ],
 )
 def test_an_empty_unknown_group_is_refused(refused, yaml, key):
+    assert key in refused(yaml=yaml)
+
+
+@not_yet(reason="the arguments of all classes of a group are taken together, and loggers are not looked into")
+@pytest.mark.parametrize(
+    ("yaml", "key"),
+    [
+        ("net: {init_args: {width_per_group: {}}}", "width_per_group"),  # ResNeXt's; the baseline has a ResNet
+        ("trainer: {logger: {foo: {}}}", "foo"),
+        ("trainer: {logger: {class_path: CSVLogger, init_args: {save_dir: x, foo: {}}}}", "foo"),
+    ],
+)
+def test_an_empty_unknown_argument_of_the_class_at_hand_is_refused(refused, yaml, key):
     assert key in refused(yaml=yaml)
 
 
@@ -139,13 +158,21 @@ def test_a_computed_argument_is_refused(refused, given):
     assert given[0].removeprefix("--") in refused(*given)
 
 
+@not_yet(reason="the message names the functions that compute the key")
+@pytest.mark.parametrize("key", ["net", "surgery"])
+def test_a_computed_argument_says_where_to_give_it(refused, key):
+    message = refused(f"--model.{key}", "{}")
+    assert f"`{key}`" in message
+    assert not re.search(r"_plain|_surgery|-->", message)
+
+
 @pytest.mark.parametrize(
     "given",
     [["--trainer.max_ep", "3"], ["--see", "3"], ["--trainer.max_ep=3"], ["--exp", "x"], ["--optimizer.moment", "0.9"]],
     ids=" ".join,
 )
 def test_abbreviations_are_refused(refused, given):
-    assert given[0].partition("=")[0].removeprefix("--") in refused(*given)
+    assert given[0].removeprefix("--").partition("=")[0].rpartition(".")[2] in refused(*given)
 
 
 @pytest.mark.parametrize(
@@ -181,11 +208,25 @@ def test_a_value_of_another_type_is_refused(refused, given, parts):
         "bases: 3",
         "net: {init_args: {depth: deep}}",
         "lr_scheduler: {init_args: {milestones: 3}}",
+        "net: []",
     ],
 )
 def test_a_value_of_another_type_in_a_file_is_refused(refused, yaml):
-    key = yaml.removesuffix("}").rpartition("{")[2].partition(":")[0]
-    assert (key if ": {}" not in yaml else "max_epochs") in refused(yaml=yaml)
+    *_, key = re.findall(r"\w+(?=:)", yaml)
+    assert key in refused(yaml=yaml)
+
+
+@not_yet(reason="jsonargparse's own word for a nested argument is left in")
+@pytest.mark.parametrize("given", [["--net.depth", "deep"], ["--data.batch_size", "1.5"], ["--optimizer.lr", "fast"]])
+def test_a_message_quotes_the_value_as_given(refused, given):
+    assert "NestedArg(" not in refused(*given)
+
+
+@not_yet(reason="accepted (model), too long (net), or a traceback")
+@pytest.mark.parametrize("yaml", ["model: 3", "trainer: 3", "trainer: []", "net: 3", "net: {init_args: 3}"])
+def test_a_group_that_is_no_mapping_is_refused(refused, yaml):
+    *_, key = re.findall(r"\w+(?=:)", yaml)
+    assert key in refused(yaml=yaml)
 
 
 @pytest.mark.parametrize(
@@ -201,10 +242,33 @@ def test_a_value_of_another_type_in_a_file_is_refused(refused, yaml):
     ],
 )
 def test_an_unknown_class_is_named_with_the_nearest(refused, key, given, nearest):
-    for message in (refused(f"--{key}", given), refused(yaml=as_yaml(key, given))):
-        assert f"`{key}`" in message
-        assert given in message
-        assert f"'{nearest}'" in message
+    message = refused(f"--{key}", given)
+    assert f"`{key}`" in message
+    assert f"'{nearest}'" in message.partition(given)[2]
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "nearest"),
+    [
+        ("net", "scconv_lab.models.Resnet", "ResNet"),
+        ("surgery.unit", "scconv_lab.nn.ScCnv", "ScConv"),
+        ("data", "scconv_lab.data.Digit", "Digits"),
+        ("optimizer", "torch.optim.SDG", "SGD"),
+    ],
+)
+def test_an_unknown_class_path_of_a_file_is_named_with_the_nearest(refused, key, given, nearest):
+    message = refused(yaml=as_yaml(key, given))
+    assert f"`{key}`" in message
+    assert f"'{nearest}'" in message.partition(given)[2]
+
+
+@not_yet(reason="a short class_path gets no offer, where a dotted one does")
+@pytest.mark.parametrize(
+    ("key", "given", "nearest"),
+    [("net", "ResNeet", "ResNet"), ("surgery.unit", "SRUU", "SRU"), ("lr_scheduler", "MultiStepLr", "MultiStepLR")],
+)
+def test_an_unknown_class_of_a_file_is_named_with_the_nearest(refused, key, given, nearest):
+    assert f"'{nearest}'" in refused(yaml=as_yaml(key, given)).partition(given)[2]
 
 
 @pytest.mark.parametrize(("key", "base"), [("net", "Net"), ("surgery.unit", "Unit"), ("data", "ImageDataModule")])
@@ -221,6 +285,12 @@ def as_yaml(key, class_path):
     for part in reversed(key.split(".")):
         text = f"{{{part}: {text}}}"
     return text
+
+
+@not_yet(reason="accepted, and then dropped in silence")
+def test_dict_kwargs_are_refused(refused):
+    """Nothing would hand them on."""
+    assert "dict_kwargs" in refused(yaml="optimizer: {dict_kwargs: {lr: 3}}")
 
 
 def test_a_stray_word_is_refused(refused):

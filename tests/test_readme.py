@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scconv_lab.cli import main
 from tests.runs import REPOSITORY, Command, Run
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -51,8 +52,17 @@ def test_output_in_readme_is_the_first_commands(quick_run: Run) -> None:
     assert shown == printed
 
 
-@pytest.mark.parametrize("line", OTHERS)
-def test_other_commands_run(line: str, command: Command) -> None:
+@pytest.mark.parametrize("line", [line for line in OTHERS if "ddp" not in line])
+def test_other_commands_run(
+    line: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    assert main(arguments(line)) == 0
+    assert "test/acc1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", [line for line in OTHERS if "ddp" in line])
+def test_commands_of_several_processes_run(line: str, command: Command) -> None:
     finished = command(*arguments(line))
     assert finished.returncode == 0, finished.stderr
     assert "test/acc1" in finished.stdout

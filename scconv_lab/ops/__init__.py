@@ -11,6 +11,8 @@ from scconv_lab.ops.reference import (
     Norm,
     cross_reconstruct,
     cru_fuse,
+    fusion_weights,
+    gate_weights,
     group_normalize,
     sru,
 )
@@ -26,6 +28,8 @@ __all__ = [
     "Norm",
     "cross_reconstruct",
     "cru_fuse",
+    "fusion_weights",
+    "gate_weights",
     "group_normalize",
     "sru",
 ]

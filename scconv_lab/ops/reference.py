@@ -40,6 +40,15 @@ def group_normalize(x_BCHW: Tensor, gamma_C: Tensor, beta_C: Tensor, *, num_grou
     return normalized * gamma_C.view(-1, 1, 1) + beta_C.view(-1, 1, 1)
 
 
+def gate_weights(gn_x_BCHW: Tensor, gamma_C: Tensor) -> Tensor:
+    """Weigh every normalised value by its channel's share of gamma, between 0 and 1 (equations 2 and 3).
+
+    ``sigmoid(W_gamma GN(x))`` with ``W_gamma = gamma / sum(gamma)``: what the gate compares with its threshold.
+    """
+    w_gamma = gamma_C / gamma_C.sum()
+    return torch.sigmoid(w_gamma.view(-1, 1, 1) * gn_x_BCHW)
+
+
 def cross_reconstruct(x1_BCHW: Tensor, x2_BCHW: Tensor) -> Tensor:
     """Add the first half of each input's channels to the second half of the other's (equation 4).
 
@@ -61,7 +70,7 @@ def sru(
 ) -> Tensor:
     """Separate informative from less informative values, then reconstruct across channel halves (equations 1-4).
 
-    ``w = sigmoid(gamma / sum(gamma) * GN(x))`` weighs every value. The soft gate gives ``w1 = 1, w2 = 0`` where
+    ``w = gate_weights(GN(x), gamma)``. The soft gate gives ``w1 = 1, w2 = 0`` where
     ``w > gate_threshold`` and ``w1 = w2 = w`` elsewhere; the hard gate gives ``w1 = 1, w2 = 0`` where
     ``w >= gate_threshold`` and ``w1 = 0, w2 = 1`` elsewhere. The output is ``cross_reconstruct(w1 v, w2 v)`` with
     ``v`` the raw ``x``, or ``GN(x)`` for ``gate_input="normalized"``.
@@ -76,8 +85,7 @@ def sru(
     x, gamma, beta = x_BCHW.to(dtype), gamma_C.to(dtype), beta_C.to(dtype)
 
     gn_x = group_normalize(x, gamma, beta, num_groups=num_groups, norm=norm)
-    w_gamma = gamma / gamma.sum()  # equation 2
-    w = torch.sigmoid(w_gamma.view(-1, 1, 1) * gn_x)  # equation 3, before the gate
+    w = gate_weights(gn_x, gamma)
     value = x if gate_input == "x" else gn_x
     if gate_mode == "soft":
         informative = w > gate_threshold
@@ -88,16 +96,22 @@ def sru(
     return cross_reconstruct(w1 * value, w2 * value).to(x_BCHW.dtype)
 
 
-def cru_fuse(y1_BCHW: Tensor, y2_BCHW: Tensor, *, fusion: Fusion = "pairwise") -> Tensor:
-    """Weigh the two transformed branches by their channel means and add them (equations 7-9).
+def fusion_weights(y1_BCHW: Tensor, y2_BCHW: Tensor, *, fusion: Fusion = "pairwise") -> tuple[Tensor, Tensor]:
+    """Weigh two branches by their channel means ``S_m``: beta1 and beta2, each (B, C, 1, 1) (equations 7 and 8).
 
-    ``S_m = mean over H, W of Y_m``. ``pairwise`` (the paper's equation 8) takes a softmax over the pair (S1, S2) of
-    each channel, so the two weights of a channel sum to 1. ``joint`` (all public code) takes one softmax over the 2C
-    means, so all weights together sum to 1 and the output is about C times smaller.
+    ``pairwise`` (the paper's equation 8) takes a softmax over the pair (S1, S2) of each channel, so the two weights of
+    a channel sum to 1. ``joint`` (all public code) takes one softmax over the 2C means, so all weights together sum to
+    1 and the fused output is about C times smaller.
     """
     s1, s2 = y1_BCHW.mean((2, 3), keepdim=True), y2_BCHW.mean((2, 3), keepdim=True)
     if fusion == "pairwise":
         beta1, beta2 = torch.stack((s1, s2)).softmax(dim=0)
     else:
         beta1, beta2 = torch.cat((s1, s2), dim=1).softmax(dim=1).chunk(2, dim=1)
+    return beta1, beta2
+
+
+def cru_fuse(y1_BCHW: Tensor, y2_BCHW: Tensor, *, fusion: Fusion = "pairwise") -> Tensor:
+    """Add two branches, weighed by `fusion_weights`: ``beta1 Y1 + beta2 Y2`` (equation 9)."""
+    beta1, beta2 = fusion_weights(y1_BCHW, y2_BCHW, fusion=fusion)
     return beta1 * y1_BCHW + beta2 * y2_BCHW

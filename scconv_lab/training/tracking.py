@@ -48,9 +48,10 @@ def credentials() -> bool:
     """Whether W&B has a key, in the environment, a netrc file or its settings. Asks nobody, and no server."""
     host = wandb.setup().settings.base_url
     try:
-        return wbauth.authenticate_session(host=host, source="scconv-lab", prompt=False) is not None
+        found = wbauth.authenticate_session(host=host, source="scconv-lab", prompt=False, update_session=False)
     except AuthenticationError:
         return False
+    return found is not None
 
 
 class WandbLogger(lightning.pytorch.loggers.WandbLogger):

@@ -160,7 +160,7 @@ class Recorder(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-@pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*LeafSpec:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_lightning_runs_all_four_loops(monkeypatch):
     monkeypatch.setitem(os.environ, "PL_GLOBAL_SEED", "0")
     read = []

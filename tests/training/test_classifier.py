@@ -12,12 +12,7 @@ from scconv_lab.errors import UserError
 from scconv_lab.nn import ScConv
 from scconv_lab.training import Classifier
 
-pytestmark = pytest.mark.filterwarnings(
-    # lightning 2.6.6 asks torch 2.15 in the old way
-    "ignore:.*LeafSpec.* is deprecated:FutureWarning",
-    # the trainer of a test has neither logger nor workers
-    "ignore:.*does not have many workers:UserWarning",
-)
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning")  # memory needs none
 
 NET = {"class_path": "scconv_lab.models.CifarResNet", "init_args": {"depth": 8}}
 SCCONV = {"unit": {"class_path": "scconv_lab.nn.ScConv"}, "sites": "paper", "action": "replace"}

@@ -32,12 +32,13 @@ def test_a_run_is_named_by_net_unit_data_and_seed(unit: SPEC | None, name: str) 
     assert run_name(net, unit, data, 0) == name
 
 
+@pytest.fixture(scope="module")
+def record(quick_run: Run) -> dict[str, Any]:
+    return quick_run.wandb()
+
+
 class TestRecord:
     """What the quick run left in its offline record."""
-
-    @pytest.fixture(scope="class")
-    def record(self, quick_run: Run) -> dict[str, Any]:
-        return quick_run.wandb()
 
     def test_names_and_end(self, record: dict[str, Any]) -> None:
         assert record["name"] == "cifarresnet8-sru-digits-s0"
