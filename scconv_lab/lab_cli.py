@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import Namespace
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
@@ -158,6 +158,13 @@ class LabCLI(LightningCLI):
         config = config.clone()
         config.bases = None
         return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Take what the trainer refuses for the user's mistake."""
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except ValueError as error:
+            raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
     def after_instantiate_classes(self) -> None:
         """Refuse what would fail in every process, while there is only one: data, batch, optimizer, checkpoint."""
