@@ -93,7 +93,7 @@ class LabCLI(LightningCLI):
         parser.add_function_arguments(apply_surgery, "surgery", skip={"net", "unit"})
         parser.add_class_group(Optimizer, "optimizer", skip="params")
         parser.add_class_group(LRScheduler, "lr_scheduler", skip="optimizer", required=False)
-        parser.describe_class_group(ImageDataModule, "data")
+        parser.class_groups["data"] = ImageDataModule
         for key in ("net", "optimizer", "lr_scheduler"):
             parser.link(key, f"model.{key}", compute_fn=_plain)
         parser.link(tuple(f"surgery.{key}" for key in _SURGERY_KEYS), "model.surgery", compute_fn=_surgery)
@@ -105,9 +105,7 @@ class LabCLI(LightningCLI):
         command = args[0]
         command_parser = self._parser(command)
         assert isinstance(command_parser, LabParser)
-        for option, file in pairwise(args):
-            if option == "--config":
-                command_parser.require_known_keys(Path(file))
+        command_parser.require_known_keys([Path(file) for option, file in pairwise(args) if option == "--config"])
         self.config = parser.parse_args(args)
         settings = self.config[command]
         if command != "fit" and not settings.ckpt_path:

@@ -1,8 +1,9 @@
 """The parser of the lab's keys, strict about names and short about what is wrong."""
 
+import importlib
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,7 +33,6 @@ class LabParser(LightningArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.class_groups: dict[str, type] = {}
-        self.class_arguments: dict[str, list[str]] = {}
         self.linked: dict[str, str] = {}
 
     def add_class_group(self, base: type, key: str, *, skip: str, required: bool = True) -> None:
@@ -40,51 +40,65 @@ class LabParser(LightningArgumentParser):
         self.add_subclass_arguments(base, key, skip={skip}, instantiate=False, required=required)
         if not required:
             self.set_defaults({key: None})
-        self.describe_class_group(base, key, skip=skip)
-
-    def describe_class_group(self, base: type, key: str, *, skip: str | None = None) -> None:
-        """Note which classes and arguments a key that is already declared can name."""
-        names = {name for cls in _subclasses(base) for name in inspect.signature(cls).parameters}
         self.class_groups[key] = base
-        self.class_arguments[key] = sorted(names - {skip})
 
     def link(self, source: str | tuple[str, ...], target: str, **how: Any) -> None:
         """Let ``target`` be computed from ``source``, and not be given."""
         self.link_arguments(source, target, **how)
-        self.linked[target] = source if isinstance(source, str) else source[0].partition(".")[0]
+        self.linked[target] = (source if isinstance(source, str) else source[0]).partition(".")[0]
 
-    def require_known_keys(self, path: Path) -> None:
-        """Raise UserError if the configuration file holds a key that nothing reads."""
-        self._require_known(path, read_yaml(path), "")
+    def require_known_keys(self, files: Sequence[Path]) -> None:
+        """Raise UserError if a configuration file holds a key that nothing reads, the earlier files given."""
+        classes: dict[str, type] = {}
+        for file in files:
+            self._require_known(file, "", read_yaml(file), classes)
 
-    def _require_known(self, path: Path, content: Mapping[str, Any], prefix: str) -> None:
+    def _require_known(self, file: Path, group: str, content: Any, classes: dict[str, type]) -> None:
+        if not isinstance(content, dict):
+            raise UserError(f"{file}: `{group}` (={content!r}) must hold keys and their values; or leave it out")
         keys = self._keys()
         for name, value in content.items():
-            key = f"{prefix}{name}"
+            key = f"{group}.{name}" if group else str(name)
             if key in self.linked:
-                raise UserError(f"{path}: {key!r} is taken from `{self.linked[key]}`; give it there")
-            if key in self.class_groups:
-                self._require_known_class(path, key, value)
-            elif key in keys:
+                raise UserError(f"{file}: {self._say_linked(key)}")
+            if key in keys:
+                self._require_known_class(file, key, value, classes)
+            elif any(known.startswith(f"{key}.") for known in keys):
+                self._require_known(file, key, value, classes)
+            else:
+                groups = [known.partition(".")[0] for known in keys]
+                raise UserError(
+                    f"{file}: there is no key {key!r}{nearest(key, [*keys, *(groups if not group else [])])}"
+                )
+
+    def _require_known_class(self, file: Path, key: str, value: Any, classes: dict[str, type]) -> None:
+        """Look into the descriptions of classes, ``{class_path: ..., init_args: ...}``; leave other values alone."""
+        if key in self.class_groups and not isinstance(value, dict | str | None):
+            raise UserError(f"{file}: `{key}` (={value!r}) must name a class: class_path and init_args")
+        for description in value if isinstance(value, list) else [value]:
+            if not isinstance(description, dict):
                 continue
-            elif not any(known.startswith(f"{key}.") for known in keys):
-                raise UserError(f"{path}: there is no key {key!r}{nearest(key, keys)}")
-            elif isinstance(value, dict):
-                self._require_known(path, value, f"{key}.")
+            for name in description:
+                if name not in ("class_path", "init_args"):
+                    raise UserError(f"{file}: there is no key {f'{key}.{name}'!r}; choose class_path or init_args")
+            if "class_path" in description:
+                classes[key] = self._import(file, key, str(description["class_path"]))
+            arguments = description.get("init_args") or {}
+            if not isinstance(arguments, dict):
+                raise UserError(f"{file}: `{key}.init_args` (={arguments!r}) must hold arguments and their values")
+            known = _arguments(classes[key]) if key in classes else []
+            for name, argument in arguments.items():
+                if argument == {} and name not in known:  # jsonargparse refuses what is not empty
+                    raise UserError(f"{file}: `{key}` has no argument {name!r}{nearest(str(name), known)}")
 
-    def _require_known_class(self, path: Path, key: str, value: Any) -> None:
-        if not isinstance(value, dict):
-            return
-        for name in value:
-            if name not in ("class_path", "init_args", "dict_kwargs"):
-                raise UserError(f"{path}: there is no key {f'{key}.{name}'!r}; choose class_path or init_args")
-        for name, argument in (value.get("init_args") or {}).items():
-            if argument == {}:  # any other unknown argument is refused by jsonargparse
-                self._require_known_argument(f"{path}: ", key, name)
-
-    def _require_known_argument(self, source: str, key: str, name: str) -> None:
-        if name not in self.class_arguments[key]:
-            raise UserError(f"{source}`{key}` has no argument {name!r}{nearest(name, self.class_arguments[key])}")
+    def _import(self, file: Path, key: str, class_path: str) -> type:
+        classes = {cls.__name__: cls for cls in _subclasses(self.class_groups.get(key, object))}
+        module, _, name = class_path.rpartition(".")
+        try:
+            return getattr(importlib.import_module(module), name) if module else classes[name]
+        except (ImportError, AttributeError, KeyError):
+            names = list(classes) if key in self.class_groups else []
+            raise UserError(f"{file}: `{key}` names {class_path!r}, which is not there{nearest(name, names)}") from None
 
     def _keys(self) -> list[str]:
         """Every key that can be given, and no group of keys."""
@@ -93,29 +107,64 @@ class LabParser(LightningArgumentParser):
         groups = {key.rpartition(".")[0] for key in given}
         return sorted(keys - groups)
 
+    def _say_linked(self, key: str) -> str:
+        return f"{key!r} is taken from `{self.linked[key]}`; give it there"
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise UserError with one short message."""
         unknown = re.search(r"unrecognized arguments: --([^\s=]+)|does not accept option '(.+?)'", message)
         if unknown:
-            key = unknown[1] or unknown[2]
-            arguments = [f"{group}.{name}" for group, names in self.class_arguments.items() for name in names]
-            raise UserError(f"there is no key {key!r}{nearest(key, [*self._keys(), *arguments])}") from ex
+            raise UserError(self._say_unknown(unknown[1] or unknown[2])) from ex
+        linked = next((key for key in self.linked if re.search(rf"--> {re.escape(key)}\b", message)), None)
+        if linked:
+            raise UserError(self._say_linked(linked)) from ex
         group = re.match(r'Parser key "(.+?)":', message)
-        if group and group[1] in self.class_groups:
-            if refused := re.search(r"Option '(\w+)' is not accepted", message):
-                self._require_known_argument("", group[1], refused[1])
-            names = [cls.__name__ for cls in _subclasses(self.class_groups[group[1]])]
-            if wrong_class := re.search(r"given class_path '(.+?)'|Given value: ([\w.]+)$", message):
-                name = (wrong_class[1] or wrong_class[2]).rpartition(".")[2]
-                raise UserError(f"{_short(message)}{nearest(name, names)}") from ex
-        raise UserError(_short(message)) from ex
+        offer = self._offer(group[1], message) if group and group[1] in self.class_groups else None
+        raise UserError(offer or _short(message)) from ex
+
+    def _say_unknown(self, key: str) -> str:
+        computed = next((linked for linked in self.linked if key.startswith(f"{linked}.")), None)
+        if computed:
+            return self._say_linked(computed)
+        inner = [
+            f"{group}.{name}"
+            for group, base in self.class_groups.items()
+            for cls in _subclasses(base)
+            for name in _arguments(cls)
+        ]
+        return f"there is no key {key!r}{nearest(key, [*self._keys(), *inner])}"
+
+    def _offer(self, key: str, message: str) -> str | None:
+        """What is wrong with a class or its arguments, and the nearest that is there."""
+        classes = list(_subclasses(self.class_groups[key]))
+        known = sorted({name for cls in classes for name in _arguments(cls)})
+        refused = re.search(r"Option '(\w+)' is not accepted", message)
+        if refused and refused[1] not in known:
+            return f"`{key}` has no argument {refused[1]!r}{nearest(refused[1], known)}"
+        wrong = re.search(r"given class_path '(.+?)'|Given value: ([\w.]+)$", message)
+        if wrong:
+            name = (wrong[1] or wrong[2]).rpartition(".")[2]
+            return f"{_short(message)}{nearest(name, [cls.__name__ for cls in classes])}"
+        return None
 
 
 def _subclasses(base: type) -> Iterator[type]:
-    for cls in base.__subclasses__():
+    for cls in type.__subclasses__(base):
         if not inspect.isabstract(cls) and not cls.__name__.startswith("_"):
             yield cls
         yield from _subclasses(cls)
+
+
+def _arguments(cls: type) -> list[str]:
+    """The arguments of a class, and those of its ancestors that its ``**kwargs`` hand on."""
+    names: list[str] = []
+    for ancestor in cls.__mro__:
+        if "__init__" in vars(ancestor):
+            parameters = list(inspect.signature(ancestor.__init__).parameters.values())[1:]
+            names += [parameter.name for parameter in parameters if parameter.kind != parameter.VAR_KEYWORD]
+            if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
+                break
+    return names
 
 
 def _short(message: str) -> str:
@@ -124,4 +173,5 @@ def _short(message: str) -> str:
     kept = [line for line in lines if line and not line.startswith(_NOISE)]
     text = re.sub(r'Parser key "(.+?)":', r"`\1`:", "; ".join(dict.fromkeys(kept)))
     text = text.replace(":;", ":").replace("Given value:", "given:").replace("typing.Literal", "one of ")
+    text = re.sub(r"NestedArg\(key='.*?', val=(.*?)\)$", r"\1", text)
     return re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text)

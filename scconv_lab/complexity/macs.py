@@ -19,7 +19,8 @@ def count_macs(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
         image_shape: C, H and W of an image.
     """
     meta_net = copy.deepcopy(net).to("meta").eval()
-    images = torch.empty(1, *image_shape, device="meta", dtype=next(net.parameters()).dtype)
+    dtype = next((parameter.dtype for parameter in net.parameters()), None)
+    images = torch.empty(1, *image_shape, device="meta", dtype=dtype)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         meta_net(images)
     return counter.get_total_flops() // 2

@@ -27,8 +27,8 @@ def apply_surgery(
 
     Works on any ``nn.Module``, and on nothing but its ``nn.Conv2d``: every other tensor stays as it is. Call it before
     the optimizer exists and before the net is wrapped or compiled. Each unit takes device, dtype and training mode of
-    its convolution. A convolution that stands in several places gets one unit, shared in the same way. If any site
-    cannot be edited, none is.
+    its convolution. A convolution that stands in several places gets one unit, shared in the same way. Hooks of a
+    replaced convolution, and whether it was frozen, are not taken over. If any site cannot be edited, none is.
 
     Args:
         net: The net to change.
@@ -48,15 +48,22 @@ def apply_surgery(
     """
     if action not in get_args(Action):
         raise UserError(f"`action` (={action!r}) must be one of {', '.join(map(repr, get_args(Action)))}")
+    if stride_policy not in get_args(StridePolicy):
+        policies = ", ".join(map(repr, get_args(StridePolicy)))
+        raise UserError(f"`stride_policy` (={stride_policy!r}) must be one of {policies}")
     edits: list[Edit] = []
     successors: dict[nn.Module, nn.Module] = {}
+    unit_name = ""
     for site in select_sites(net, sites):
         conv = net.get_submodule(site)
         assert isinstance(conv, nn.Conv2d)
+        if conv in successors:
+            continue
         if action == "replace":
             require_same_channels(site, conv)
             require_same_size(site, conv)
         built = _build(unit, site, conv)
+        unit_name = type(built).__name__
         if action == "replace":
             successor = with_stride(built, conv.stride, policy=stride_policy)
         else:
@@ -66,7 +73,7 @@ def apply_surgery(
     for name, module in list(net.named_modules(remove_duplicate=False)):
         if module in successors:
             net.set_submodule(name, successors[module])
-    return SurgeryReport(type(built).__name__, action, tuple(edits))
+    return SurgeryReport(unit_name, action, tuple(edits))
 
 
 def _build(unit: Callable[[int], nn.Module], site: str, conv: nn.Conv2d) -> nn.Module:

@@ -29,7 +29,8 @@ def select_sites(net: nn.Module, sites: str | Sequence[str]) -> list[str]:
     Raises:
         UserError: (a ValueError) if one of ``sites`` matches no convolution; the message lists near misses.
     """
-    convs = [name for name, module in net.named_modules() if name and isinstance(module, nn.Conv2d)]
+    modules = list(net.named_modules(remove_duplicate=False))  # a shared convolution goes by each of its names
+    convs = [name for name, module in modules if name and isinstance(module, nn.Conv2d)]
     chosen: set[str] = set()
     for pattern in [sites] if isinstance(sites, str) else sites:
         matches = _paper_sites(net) if pattern == PAPER else [name for name in convs if fnmatchcase(name, pattern)]
@@ -48,7 +49,7 @@ def _paper_sites(net: nn.Module) -> list[str]:
     ``nn.Sequential`` of convolutions, such as a deep stem, is neither.
     """
     sites = []
-    for block_name, block in net.named_modules():
+    for block_name, block in net.named_modules(remove_duplicate=False):
         if isinstance(block, nn.Sequential):
             continue
         own = [(name, conv.kernel_size) for name, conv in block.named_children() if isinstance(conv, nn.Conv2d)]

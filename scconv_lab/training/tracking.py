@@ -66,7 +66,7 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         tags: Words to find the run by.
         notes: A text about the run.
         id: W&B's id of the run; None draws a new one.
-        save_dir: Folder that receives W&B's own; None is the run's folder.
+        save_dir: Folder that receives W&B's own; None is the run's folder, and "runs" outside the command line.
         mode: "auto" is online if an API key is configured (WANDB_API_KEY, or after `wandb login`) and offline
             otherwise; "online" and "offline" ask for one. WANDB_MODE, where set, stands above "auto". A server that
             does not answer within 20 seconds leaves the run offline.
@@ -95,7 +95,7 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
             tags=tags,
             notes=notes,
             id=id,
-            save_dir=save_dir or ".",
+            save_dir=save_dir or "runs",
             settings=wandb.Settings(silent=True, init_timeout=INIT_TIMEOUT),
         )
         del self._wandb_init["anonymous"]  # wandb 0.31 warns of it whatever its value

@@ -145,7 +145,6 @@ def test_no_block_is_an_error_that_names_convolutions():
         select_sites(nn.Sequential(conv(3), nn.ReLU(), conv(3)), "paper")
 
 
-@pytest.mark.xfail(strict=True, reason="a shared convolution goes by the first of its names alone")
 @pytest.mark.parametrize("sites", ["paper", "block.b", ["block.b"]])
 def test_a_shared_convolution_is_found_under_each_of_its_names(sites):
     shared = conv(3)
