@@ -41,15 +41,17 @@ def test_first_command_learns_digits_and_says_where_the_run_lies(quick_run: Run)
 
 
 def test_output_in_readme_is_the_first_commands(quick_run: Run) -> None:
-    """Names, counts and layout; times, measured values and this run's folder differ."""
+    """Names, counts and layout; measured values, seconds and the folder's name differ from run to run."""
 
     def shape(text: str) -> list[str]:
         text = re.sub(r"\d{8}[-_]\d{6}(-\w{8})?", "TIME", text)
-        return [re.sub(r"(?<=[a-z15] )\d+(\.\d+)?( s)?", "N", line).rstrip() for line in text.splitlines()]
+        return [re.sub(r"\d+\.\d+", "N", line) for line in text.splitlines()]
 
     (block,) = re.findall(r"What the first prints:\n\n```text\n(.*?)```", README, re.DOTALL)
-    shown, printed = shape(block), shape(quick_run.output)
-    assert shown == printed
+    printed = shape(quick_run.output)
+    shown = [line for line in shape(block) if line != "..."]
+    assert len(shown) > 10
+    assert [line for line in printed if line in shown] == shown
 
 
 @pytest.mark.parametrize("line", [line for line in OTHERS if "ddp" not in line])
