@@ -95,8 +95,8 @@ class LabCLI(LightningCLI):
         parser.add_class_group(LRScheduler, "lr_scheduler", skip="optimizer", required=False)
         parser.class_groups["data"] = ImageDataModule
         for key in ("net", "optimizer", "lr_scheduler"):
-            parser.link(key, f"model.{key}", compute_fn=_plain)
-        parser.link(tuple(f"surgery.{key}" for key in _SURGERY_KEYS), "model.surgery", compute_fn=_surgery)
+            parser.link(key, f"model.{key}", compute_fn=plain_values)
+        parser.link(tuple(f"surgery.{key}" for key in _SURGERY_KEYS), "model.surgery", compute_fn=surgery_arguments)
         for key in ("num_classes", "image_shape"):
             parser.link(f"data.{key}", f"model.{key}", apply_on="instantiate")
 
@@ -132,8 +132,8 @@ class LabCLI(LightningCLI):
         config = self.settings
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        unit = _plain(config.surgery.unit)
-        self.name = tracking.run_name(_plain(config.net), unit, _plain(config.data), config.seed_everything)
+        unit = plain_values(config.surgery.unit)
+        self.name = tracking.run_name(plain_values(config.net), unit, plain_values(config.data), config.seed_everything)
         self.run_dir = _new_folder(Path(config.trainer.default_root_dir) / self.name)
         record = tracking.RunRecord(self.run_dir, self._resolved(config))
         config.trainer.default_root_dir = str(self.run_dir)
@@ -238,13 +238,14 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     return code
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """A parsed group as plain dicts, so that a checkpoint can hold it."""
     return value.as_dict() if isinstance(value, Namespace) else value
 
 
-def _surgery(*values: Any) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in zip(_SURGERY_KEYS, values, strict=True)}
+def surgery_arguments(*values: Any) -> dict[str, Any]:
+    """The values of the surgery's keys, in their order, as the classifier takes them."""
+    return {key: plain_values(value) for key, value in zip(_SURGERY_KEYS, values, strict=True)}
 
 
 def _as_list(value: Any) -> list[Any]:

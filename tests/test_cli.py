@@ -12,6 +12,7 @@ from scconv_lab.cli import main
 from tests.runs import REPOSITORY, Command, Run
 
 QUICK = ["--config", "configs/scale/quick.yaml"]
+FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 SHORT = ["--trainer.max_epochs", "1", "--trainer.logger", "false", "--trainer.accelerator", "cpu"]
 ARMS = {
     "baseline": "plain",
@@ -97,6 +98,15 @@ def test_a_mistake_gets_one_message_and_leaves_nothing(
     assert error.count("\n") == 1
     assert not [part for part in expected if part not in error]
     assert set(here.glob("runs/*/*")) == before
+
+
+@pytest.mark.skipif(not FASHION_MNIST.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+def test_another_data_set_by_its_class(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    limits = [f"--trainer.limit_{stage}_batches=0.02" for stage in ("train", "val", "test")]
+    assert fit("ablation_sru", "--data", "scconv_lab.data.FashionMNIST", *limits) == 0
+    run = Run(capsys.readouterr().out, here)
+    assert run.folder.parent.name == "cifarresnet8-sru-fashionmnist-s0"
+    assert "image of 3 x 28 x 28" in run.output
 
 
 def test_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,12 +221,11 @@ def test_every_arm_trains_on_two_processes(experiment: str, command: Command, he
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not FASHION_MNIST.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
 def test_resnet20_learns_fashion_mnist(command: Command, here: Path) -> None:
-    """About 10 minutes on 2 cores."""
-    if not Path("/usr/share/datasets/fashion-mnist").is_dir():
-        pytest.skip("needs Fashion-MNIST: Debian's package dataset-fashion-mnist")
-    arguments = ["fit", "--config", "experiments/ablation_sru.yaml", "--config", "configs/scale/small.yaml"]
-    finished = command(*arguments, "--trainer.logger", "false", timeout=3600)
+    """Minutes: three epochs of 55,000 images."""
+    arguments = ["fit", "--config", "experiments/baseline.yaml", "--config", "configs/scale/small.yaml"]
+    finished = command(*arguments, "--trainer.logger", "false", timeout=3600, OMP_NUM_THREADS="2")
     assert finished.returncode == 0, finished.stderr
     assert Run(finished.stdout, here).console("test/acc1")[0] > 0.88
 

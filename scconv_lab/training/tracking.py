@@ -67,9 +67,9 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         notes: A text about the run.
         id: W&B's id of the run; None draws a new one.
         save_dir: Folder that receives W&B's own; None is the run's folder, and "runs" outside the command line.
-        mode: "auto" is online if an API key is configured (WANDB_API_KEY, or after `wandb login`) and offline
-            otherwise; "online" and "offline" ask for one. WANDB_MODE, where set, stands above "auto". A server that
-            does not answer within 20 seconds leaves the run offline.
+        mode: "auto" is WANDB_MODE where that is set, and "online" otherwise. An online run without an API key
+            (WANDB_API_KEY, or what `wandb login` wrote), or whose server does not answer within 20 seconds, goes on
+            offline.
     """
 
     def __init__(
@@ -111,11 +111,11 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         return self._experiment
 
     def _start(self) -> None:
-        environment = os.environ.get("WANDB_MODE")
-        if self._mode != "auto" or environment is None:
-            online = self._mode == "online" or (self._mode == "auto" and credentials())
-            self._wandb_init["mode"] = "online" if online else "offline"
-        reason = "" if self._mode == "offline" or environment else "; no API key is configured (`wandb login`)"
+        wanted = os.environ.get("WANDB_MODE", "online") if self._mode == "auto" else self._mode
+        reason = ""
+        if wanted == "online" and not credentials():
+            wanted, reason = "offline", "; no API key is configured (`wandb login`)"
+        self._wandb_init["mode"] = wanted
         os.makedirs(self._wandb_init["dir"], exist_ok=True)
         try:
             _ = super().experiment

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scconv_lab.cli import main
 from scconv_lab.training import provenance
 from scconv_lab.training.tracking import credentials, run_name
 from tests.runs import REPOSITORY, Command, Run
@@ -88,6 +89,15 @@ def test_without_a_key_there_are_no_credentials(tmp_path: Path, monkeypatch: pyt
     assert credentials()
     monkeypatch.setenv("WANDB_API_KEY", "too short")
     assert not credentials()
+
+
+def test_online_without_a_key_goes_offline(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    arguments = ["fit", "--config", "experiments/baseline.yaml", "--config", "configs/scale/quick.yaml"]
+    assert main([*arguments, "--trainer.max_epochs=1", "--trainer.logger.mode=online"]) == 0
+    assert "W&B      offline; no API key is configured" in capsys.readouterr().out
 
 
 def test_a_server_that_does_not_answer_leaves_the_run_offline(command: Command, workspace: Path) -> None:
