@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch.loggers
+import wandb
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import rank_zero_experiment
@@ -13,7 +14,6 @@ from lightning.pytorch.utilities import rank_zero_only
 from wandb.errors import AuthenticationError, CommError
 from wandb.sdk.lib import wbauth
 
-import wandb
 from scconv_lab.complexity import count_macs, count_params
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.provenance import provenance
