@@ -16,9 +16,9 @@ LAW = {
     "data": {"errors"},
     "ops": {"errors"},
     "nn": {"errors", "ops"},
-    "models": {"errors", "ops", "nn"},
+    "complexity": {"errors"},
+    "models": {"errors", "ops", "nn", "complexity"},
     "surgery": {"errors", "ops", "nn"},
-    "complexity": {"errors", "ops", "nn", "models", "surgery"},
     "training": {"errors", "ops", "nn", "models", "surgery", "complexity", "data"},
 }
 LAW["parser"] = {*LAW} - {"parser"}

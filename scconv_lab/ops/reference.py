@@ -49,10 +49,24 @@ def gate_weights(gn_x_BCHW: Tensor, gamma_C: Tensor) -> Tensor:
     return torch.sigmoid(w_gamma.view(-1, 1, 1) * gn_x_BCHW)
 
 
+def gate(w_BCHW: Tensor, *, gate_threshold: float = 0.5, gate_mode: GateMode = "soft") -> tuple[Tensor, Tensor]:
+    """Part weights into those of the informative values ``w1`` and of the others ``w2`` (equation 3).
+
+    The soft gate gives ``w1 = 1, w2 = 0`` where ``w > gate_threshold`` and ``w1 = w2 = w`` elsewhere; the hard gate
+    gives ``w1 = 1, w2 = 0`` where ``w >= gate_threshold`` and ``w1 = 0, w2 = 1`` elsewhere.
+    """
+    if gate_mode == "soft":
+        informative = w_BCHW > gate_threshold
+        return torch.where(informative, 1.0, w_BCHW), torch.where(informative, 0.0, w_BCHW)
+    informative = w_BCHW >= gate_threshold
+    return informative.to(w_BCHW.dtype), (~informative).to(w_BCHW.dtype)
+
+
 def cross_reconstruct(x1_BCHW: Tensor, x2_BCHW: Tensor) -> Tensor:
     """Add the first half of each input's channels to the second half of the other's (equation 4).
 
-    ``concat(X11 + X22, X12 + X21)`` with ``Xi = (Xi1, Xi2)`` split in the middle of an even number of channels.
+    ``concat(X11 + X22, X12 + X21)`` with ``Xi = (Xi1, Xi2)`` split in the middle: ``X1`` plus ``X2`` rolled by half the
+    channels. Of an odd number, which has no middle and which the paper leaves out, the roll is by ``(C - 1) / 2``.
     """
     return x1_BCHW + x2_BCHW.roll(x2_BCHW.shape[1] // 2, dims=1)
 
@@ -70,10 +84,8 @@ def sru(
 ) -> Tensor:
     """Separate informative from less informative values, then reconstruct across channel halves (equations 1-4).
 
-    ``w = gate_weights(GN(x), gamma)``. The soft gate gives ``w1 = 1, w2 = 0`` where
-    ``w > gate_threshold`` and ``w1 = w2 = w`` elsewhere; the hard gate gives ``w1 = 1, w2 = 0`` where
-    ``w >= gate_threshold`` and ``w1 = 0, w2 = 1`` elsewhere. The output is ``cross_reconstruct(w1 v, w2 v)`` with
-    ``v`` the raw ``x``, or ``GN(x)`` for ``gate_input="normalized"``.
+    ``w1, w2 = gate(gate_weights(GN(x), gamma))``, and the output is ``cross_reconstruct(w1 v, w2 v)`` with ``v`` the
+    raw ``x``, or ``GN(x)`` for ``gate_input="normalized"``.
 
     Computed in at least fp32, whatever the dtype of ``x`` and under autocast too, and rounded to ``x.dtype`` once at
     the end: around ``w = 0.5`` a bf16 sigmoid rounds to the threshold itself and flips the gate.
@@ -85,14 +97,8 @@ def sru(
     x, gamma, beta = x_BCHW.to(dtype), gamma_C.to(dtype), beta_C.to(dtype)
 
     gn_x = group_normalize(x, gamma, beta, num_groups=num_groups, norm=norm)
-    w = gate_weights(gn_x, gamma)
+    w1, w2 = gate(gate_weights(gn_x, gamma), gate_threshold=gate_threshold, gate_mode=gate_mode)
     value = x if gate_input == "x" else gn_x
-    if gate_mode == "soft":
-        informative = w > gate_threshold
-        w1, w2 = torch.where(informative, 1.0, w), torch.where(informative, 0.0, w)
-    else:
-        informative = w >= gate_threshold
-        w1, w2 = informative.to(dtype), (~informative).to(dtype)
     return cross_reconstruct(w1 * value, w2 * value).to(x_BCHW.dtype)
 
 
