@@ -1,5 +1,6 @@
 """LightningCLI with the lab's vocabulary: net, surgery, optimizer and data beside Lightning's trainer."""
 
+import inspect
 import logging
 import os
 import sys
@@ -31,7 +32,8 @@ from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
 from scconv_lab.training.console import Console
 from scconv_lab.training.predictions import PredictionWriter
 
-_SURGERY_KEYS = ("unit", "sites", "action", "stride_policy")
+_SURGERY_KEYS = [key for key in inspect.signature(apply_surgery).parameters if key != "net"]
+_OF_THE_SITE = {"channels", "out_channels", "stride", "dilation", "device", "dtype"}
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
 
 
@@ -88,11 +90,11 @@ class LabCLI(LightningCLI):
         parser.add_argument(
             "--threads", type=int | None, default=None, help="CPU threads of each process; null is torch's choice."
         )
-        parser.add_class_group(Net, "net", skip="num_classes")
-        parser.add_class_group(Unit, "surgery.unit", skip="channels", required=False)
+        parser.add_class_group(Net, "net", skip={"num_classes"})
+        parser.add_class_group(Unit, "surgery.unit", skip=_OF_THE_SITE, required=False)
         parser.add_function_arguments(apply_surgery, "surgery", skip={"net", "unit"})
-        parser.add_class_group(Optimizer, "optimizer", skip="params")
-        parser.add_class_group(LRScheduler, "lr_scheduler", skip="optimizer", required=False)
+        parser.add_class_group(Optimizer, "optimizer", skip={"params"})
+        parser.add_class_group(LRScheduler, "lr_scheduler", skip={"optimizer"}, required=False)
         parser.class_groups["data"] = ImageDataModule
         for key in ("net", "optimizer", "lr_scheduler"):
             parser.link(key, f"model.{key}", compute_fn=plain_values)

@@ -35,9 +35,9 @@ class LabParser(LightningArgumentParser):
         self.class_groups: dict[str, type] = {}
         self.linked: dict[str, str] = {}
 
-    def add_class_group(self, base: type, key: str, *, skip: str, required: bool = True) -> None:
+    def add_class_group(self, base: type, key: str, *, skip: set[str], required: bool = True) -> None:
         """Declare a key that names a subclass of ``base`` and its arguments, less ``skip``; it stays a description."""
-        self.add_subclass_arguments(base, key, skip={skip}, instantiate=False, required=required)
+        self.add_subclass_arguments(base, key, skip=skip, instantiate=False, required=required)
         if not required:
             self.set_defaults({key: None})
         self.class_groups[key] = base

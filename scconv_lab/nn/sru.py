@@ -1,7 +1,7 @@
 """Spatial Reconstruction Unit (Li, Wen, He, CVPR 2023, section 3.1)."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.fx
@@ -9,23 +9,27 @@ from torch import Tensor, nn
 
 from scconv_lab import ops
 from scconv_lab.errors import UserError
-from scconv_lab.nn.unit import Unit, choose_one_of, divisors, require_choice, require_positive
+from scconv_lab.nn.unit import Unit, choose_one_of, divisors, nearest_first, require_choice, require_positive
+
+_PUBLIC_NUM_GROUPS = 4
 
 
 class SRU(Unit):
     """Separates informative from less informative values by the scale of a Group Norm, and reconstructs.
 
     Equations 1-4 of the paper; `scconv_lab.ops.sru` is the formula. Input and output are (B, channels, H, W), H and
-    W free. ``weight`` and ``bias``, of shape (channels,), are the Group Norm's gamma and beta. The gate is computed
-    in fp32 for half-precision input. The paper leaves the number of groups and the values below the threshold open;
-    the defaults are four groups, as in public code, and the soft gate.
+    W free; with ``out_channels`` a 1x1 convolution behind it maps to (B, out_channels, H, W). ``weight`` and ``bias``,
+    of shape (channels,), are the Group Norm's gamma and beta. The gate is computed in fp32 for half-precision input.
+    The paper leaves the number of groups and the values below the threshold open; the defaults are four groups, as in
+    public code, and the soft gate.
 
     With ``gate_mode="hard"`` and ``gate_input="x"`` gamma and beta get no gradient (``None``): they stay as they
     are, and DDP needs ``ddp_find_unused_parameters_true``.
 
     Args:
-        channels: Channels of the input, even, for the two halves of the reconstruction.
-        num_groups: Groups of the Group Norm; a divisor of the channels.
+        channels: Channels of the input. The paper's reconstruction swaps halves of an even number; see
+            `scconv_lab.ops.cross_reconstruct` for an odd one.
+        num_groups: Groups of the Group Norm; a divisor of the channels, or "auto" for the divisor nearest to 4.
         gate_threshold: Gate weights above it are informative; between 0 and 1. At 0.5, with gamma 1 and beta 0, the
             gate opens where a value is above its group's mean.
         gate_mode: "soft" keeps the weights below the threshold as they are, "hard" makes them 0 and 1.
@@ -34,9 +38,12 @@ class SRU(Unit):
             standard deviation and an epsilon of 1e-10 outside the root.
         gamma_init: First value of gamma: a number other than 0, or "normal" for draws of a standard normal
             distribution, as in public code's own Group Norm.
+        out_channels: Channels of the output; None keeps ``channels``. The paper says nothing of it.
+        device: Where the parameters are made; None is torch's default.
+        dtype: Of which type they are; None is torch's default.
 
     Raises:
-        UserError: (a ValueError) on odd channels, groups that do not divide them, a threshold outside (0, 1), an
+        UserError: (a ValueError) on groups that do not divide the channels, a threshold outside (0, 1), an
             unknown choice, or a gamma that sums to zero, since equation 2 divides by the sum: at construction, when
             a state dict is loaded, and in an eager forward pass on the CPU (elsewhere looking at the sum would make
             every pass wait for the device).
@@ -49,27 +56,27 @@ class SRU(Unit):
         self,
         channels: int,
         *,
-        num_groups: int = 4,
+        num_groups: int | Literal["auto"] = 4,
         gate_threshold: float = 0.5,
         gate_mode: ops.GateMode = "soft",
         gate_input: ops.GateInput = "x",
         norm: ops.Norm = "group_norm",
         gamma_init: float | Literal["normal"] = 1.0,
+        out_channels: int | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ):
         super().__init__()
         require_positive("channels", channels)
+        out_channels = channels if out_channels is None else out_channels
+        require_positive("out_channels", out_channels)
+        if num_groups == "auto":
+            num_groups = nearest_first(divisors(channels), _PUBLIC_NUM_GROUPS)[0]
         require_positive("num_groups", num_groups)
-        if channels % 2:
-            step = math.lcm(2, num_groups)
-            fitting = [n for n in (channels // step * step, channels // step * step + step) if n]
-            raise UserError(
-                f"`channels` (={channels}) must be even: SRU adds the halves of the channels crosswise; "
-                f"choose {' or '.join(map(str, fitting))}, or another site"
-            )
         if channels % num_groups:
             raise UserError(
                 f"`channels` (={channels}) must be divisible by `num_groups` (={num_groups}); "
-                f"{choose_one_of(divisors(channels))} groups"
+                f"{choose_one_of(nearest_first(divisors(channels), num_groups))} groups, or 'auto'"
             )
         if not 0 < gate_threshold < 1:
             raise UserError(
@@ -88,8 +95,12 @@ class SRU(Unit):
         self.gate_input: ops.GateInput = gate_input
         self.norm: ops.Norm = norm
         self.gamma_init = gamma_init
-        self.weight = nn.Parameter(torch.empty(channels))
-        self.bias = nn.Parameter(torch.empty(channels))
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.weight = nn.Parameter(torch.empty(channels, **factory))
+        self.bias = nn.Parameter(torch.empty(channels, **factory))
+        self.project = None
+        if out_channels != channels:
+            self.project = nn.Conv2d(channels, out_channels, 1, bias=False, **factory)
         self.reset_parameters()
         self.register_load_state_dict_post_hook(_require_loaded_gamma_sum)
 
@@ -103,7 +114,12 @@ class SRU(Unit):
         require_gamma_sum(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, channels, H, W) to the same shape and dtype."""
+        """Map (B, channels, H, W) to (B, out_channels, H, W), of the same dtype but for autocast's of a projection."""
+        y = self.reconstruct(x)
+        return y if self.project is None else self.project(y)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Map (B, channels, H, W) to the same shape and dtype: the unit without its projection."""
         require_gamma_sum(self.weight)
         return ops.sru(
             x,

@@ -9,11 +9,24 @@ from scconv_lab.errors import UserError
 
 
 class Unit(nn.Module):
-    """A module that keeps the shape of its input.
+    """A module that keeps the shape of its input, unless it is asked to take a convolution's.
 
     The law: ``Unit(channels, *, ...)`` maps (B, channels, H, W) to (B, channels, H, W), so that a factory
-    ``channels -> Unit`` can stand at any place of any net.
+    ``channels -> Unit`` can stand at any place of any net. A unit that can also take the shape of the convolution that
+    it replaces has some of the arguments `GEOMETRY`, and maps to (B, out_channels, ceil(H / stride), ceil(W / stride)).
     """
+
+
+GEOMETRY = ("out_channels", "kernel_size", "stride", "dilation")
+"""Arguments by which a unit takes the shape of the convolution that it replaces."""
+
+
+def stride_pool(stride: tuple[int, int]) -> nn.AvgPool2d:
+    """An average over windows of ``stride``, to (ceil(H / stride), ceil(W / stride)) like a padded convolution.
+
+    Windows cut by the border average what they hold (ResNet-D's choice; He et al., CVPR 2019, section 4.2).
+    """
+    return nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False)
 
 
 def require_choice(name: str, value: str, choices: Sequence[str]) -> None:
@@ -33,7 +46,12 @@ def divisors(*numbers: int) -> list[int]:
     return [d for d in range(1, min(numbers) + 1) if all(number % d == 0 for number in numbers)]
 
 
+def nearest_first(values: Sequence[int], value: int) -> list[int]:
+    """The values by their distance from ``value``, the smaller of two as near first."""
+    return sorted(values, key=lambda other: (abs(other - value), other))
+
+
 def choose_one_of(values: Sequence[object], *, shown: int = 8) -> str:
     """The end of a message that offers the values that would fit, shortened to the first ``shown``."""
     listed = ", ".join(map(str, values[:shown]))
-    return f"choose one of {listed}{', ...' if len(values) > shown else ''}"
+    return f"choose {'one of ' * (len(values) > 1)}{listed}{', ...' if len(values) > shown else ''}"

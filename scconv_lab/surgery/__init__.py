@@ -1,8 +1,23 @@
-"""Puts units into any built net: where (sites), how (edit), and what a strided convolution becomes (adapt)."""
+"""Puts units into any built net: where (sites), how (edit, adapt), and what to watch for (preflight)."""
 
-from scconv_lab.surgery.adapt import StridePolicy
+from scconv_lab.surgery.adapt import ChannelPolicy, DilationPolicy, KernelPolicy, StridePolicy
 from scconv_lab.surgery.edit import Action, apply_surgery
+from scconv_lab.surgery.preflight import preflight
 from scconv_lab.surgery.report import Edit, SurgeryReport
-from scconv_lab.surgery.sites import PAPER, select_sites
+from scconv_lab.surgery.sites import PAPER, Selector, Site, select_sites
 
-__all__ = ["PAPER", "Action", "Edit", "StridePolicy", "SurgeryReport", "apply_surgery", "select_sites"]
+__all__ = [
+    "PAPER",
+    "Action",
+    "ChannelPolicy",
+    "DilationPolicy",
+    "Edit",
+    "KernelPolicy",
+    "Selector",
+    "Site",
+    "StridePolicy",
+    "SurgeryReport",
+    "apply_surgery",
+    "preflight",
+    "select_sites",
+]

@@ -1,50 +1,125 @@
-"""Makes a unit fit the convolution that it stands in for."""
+"""Makes a unit fit the convolution that it stands in for: what the paper leaves open, as policies."""
 
+import copy
+import inspect
+import math
 from collections import OrderedDict
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from scconv_lab.errors import UserError
+from scconv_lab.nn.unit import stride_pool
 
-StridePolicy = Literal["pool_before"]
-
-
-def require_same_channels(site: str, conv: nn.Conv2d) -> None:
-    """Raise UserError unless the convolution has as many channels in as out, as a unit has."""
-    if conv.in_channels != conv.out_channels:
-        raise UserError(
-            f"site {site!r} maps {conv.in_channels} to {conv.out_channels} channels, but a unit keeps their number; "
-            "leave the site out of `sites`, or insert the unit after it instead of replacing it"
-        )
+StridePolicy = Literal["pool_before", "pool_after", "unit"]
+ChannelPolicy = Literal["unit", "project_before", "project_after"]
+KernelPolicy = Literal["unit", "site"]
+DilationPolicy = Literal["site", "unit"]
 
 
-def require_same_size(site: str, conv: nn.Conv2d) -> None:
-    """Raise UserError unless the convolution, but for its stride, keeps height and width."""
-    kept = [dilation * (kernel - 1) for dilation, kernel in zip(conv.dilation, conv.kernel_size, strict=True)]
-    if isinstance(conv.padding, str):
-        keeps = conv.padding == "same"
-    else:
-        keeps = [2 * padding for padding in conv.padding] == kept
-    if not keeps or conv.dilation != (1, 1):
-        raise UserError(
-            f"site {site!r} is {conv}: a unit replaces undilated convolutions whose padding keeps height and width; "
-            "leave the site out of `sites`, or insert the unit after it instead of replacing it"
-        )
+@dataclass(frozen=True)
+class Policies:
+    """How a unit takes the shape of the convolution that it replaces; see `scconv_lab.surgery.apply_surgery`."""
+
+    stride_policy: StridePolicy = "pool_before"
+    channel_policy: ChannelPolicy = "unit"
+    kernel_policy: KernelPolicy = "unit"
+    dilation_policy: DilationPolicy = "site"
+
+    def __post_init__(self):
+        for field in fields(self):
+            value, choices = getattr(self, field.name), get_args(field.type)
+            if value not in choices:
+                raise UserError(f"`{field.name}` (={value!r}) must be one of {', '.join(map(repr, choices))}")
 
 
-def with_stride(unit: nn.Module, stride: tuple[int, ...], *, policy: StridePolicy) -> nn.Module:
-    """Give a unit, which has no stride of its own, the stride of the convolution that it replaces.
+class Parallel(nn.Module):
+    """A convolution and a unit side by side: the sum of what both make of the same input."""
 
-    ``pool_before`` averages ``stride x stride`` windows before the unit, so that the unit works at the lower
-    resolution, as the strided convolution did. Windows cut by the border average what they hold: the output is
-    ceil(H / stride) high, like a padded 3x3 convolution's (ResNet-D's choice; He et al., CVPR 2019, section 4.2).
+    def __init__(self, conv: nn.Module, unit: nn.Module):
+        super().__init__()
+        self.conv = conv
+        self.unit = unit
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to what the convolution maps it to."""
+        return self.conv(x) + self.unit(x)
+
+
+def stand_in(unit: Callable[..., nn.Module], conv: nn.Conv2d, policies: Policies) -> tuple[nn.Module, nn.Module]:
+    """Build a module that maps every input to the shape to which the convolution maps it.
 
     Returns:
-        The unit itself for stride 1, else a Sequential of "pool" and "unit".
+        The module, and the unit in it: the unit itself, or a Sequential of "pool", "project" and "unit" in their order.
+
+    Raises:
+        UserError: (a ValueError) if the convolution changes its input's size other than by its stride, the unit cannot
+            take the convolution's shape under the policies, or cannot be built.
     """
-    assert policy == "pool_before"
-    if all(step == 1 for step in stride):
-        return unit
-    pool = nn.AvgPool2d((stride[0], stride[1]), ceil_mode=True, count_include_pad=False)
-    return nn.Sequential(OrderedDict(pool=pool, unit=unit))
+    _require_same_size(conv)
+    geometry: dict[str, int] = {}
+    before: list[tuple[str, nn.Module]] = []
+    after: list[tuple[str, nn.Module]] = []
+    channels = conv.in_channels
+    if conv.stride != (1, 1):
+        if policies.stride_policy == "unit":
+            geometry["stride"] = _square(conv.stride, "stride")
+        else:
+            side = before if policies.stride_policy == "pool_before" else after
+            side.append(("pool", stride_pool((conv.stride[0], conv.stride[1]))))
+    if conv.in_channels != conv.out_channels:
+        if policies.channel_policy == "unit":
+            geometry["out_channels"] = conv.out_channels
+        else:
+            side = before if policies.channel_policy == "project_before" else after
+            side.append(("project", nn.Conv2d(conv.in_channels, conv.out_channels, 1, bias=False)))
+            channels = conv.out_channels if policies.channel_policy == "project_before" else channels
+    for key in geometry:
+        if not _takes(unit, key):
+            raise UserError(_REMEDIES[key].format(conv=conv))
+    if policies.kernel_policy == "site" and _takes(unit, "kernel_size"):
+        geometry["kernel_size"] = _square(conv.kernel_size, "kernel")
+    if policies.dilation_policy == "site" and conv.dilation != (1, 1) and _takes(unit, "dilation"):
+        geometry["dilation"] = _square(conv.dilation, "dilation")
+    built = unit(channels, **geometry)
+    return (nn.Sequential(OrderedDict([*before, ("unit", built), *after])) if before or after else built), built
+
+
+_REMEDIES = {
+    "stride": "it has stride {conv.stride}, and the unit takes none; choose `stride_policy` pool_before or pool_after",
+    "out_channels": (
+        "it maps {conv.in_channels} to {conv.out_channels} channels, and the unit keeps their number; choose "
+        "`channel_policy` project_before or project_after"
+    ),
+}
+
+
+def _takes(unit: Callable[..., nn.Module], argument: str) -> bool:
+    parameters = inspect.signature(unit).parameters
+    return argument in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+
+
+def _square(sizes: tuple[int, ...], what: str) -> int:
+    if len(set(sizes)) != 1:
+        raise UserError(f"its {what} {sizes} is not square, and a unit takes a single number")
+    return sizes[0]
+
+
+def _require_same_size(conv: nn.Conv2d) -> None:
+    """Try on tensors without values: some subclasses pad for themselves."""
+    probe: Any = copy.deepcopy(conv).to("meta")
+    for size in ((61, 62), (63, 64)):
+        expected = tuple(math.ceil(length / step) for length, step in zip(size, conv.stride, strict=True))
+        x = torch.empty(1, conv.in_channels, *size, device="meta", dtype=conv.weight.dtype)
+        try:
+            made = tuple(probe.forward(x).shape[2:])
+        except RuntimeError:
+            made = "nothing"
+        if made != expected:
+            raise UserError(
+                f"it is {conv} and makes {made} of {size}, while a unit makes {expected}: a unit replaces convolutions "
+                "whose padding keeps height and width but for the stride"
+            )

@@ -1,95 +1,191 @@
 """Puts units into a built net."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
 from torch import nn
 
 from scconv_lab.errors import UserError
-from scconv_lab.surgery.adapt import StridePolicy, require_same_channels, require_same_size, with_stride
+from scconv_lab.surgery.adapt import (
+    ChannelPolicy,
+    DilationPolicy,
+    KernelPolicy,
+    Parallel,
+    Policies,
+    StridePolicy,
+    stand_in,
+)
+from scconv_lab.surgery.norms import following_norm
 from scconv_lab.surgery.report import Edit, SurgeryReport
-from scconv_lab.surgery.sites import PAPER, select_sites
+from scconv_lab.surgery.sites import PAPER, Selector, select_sites
 
-Action = Literal["replace", "insert_after"]
+Action = Literal["replace", "insert_after", "insert_before_norm", "insert_before", "parallel"]
 
 
 def apply_surgery(
     net: nn.Module,
-    unit: Callable[[int], nn.Module],
+    unit: Callable[..., nn.Module],
     *,
-    sites: str | Sequence[str] = PAPER,
+    sites: Selector = PAPER,
     action: Action = "replace",
     stride_policy: StridePolicy = "pool_before",
+    channel_policy: ChannelPolicy = "unit",
+    kernel_policy: KernelPolicy = "unit",
+    dilation_policy: DilationPolicy = "site",
 ) -> SurgeryReport:
     """Put a unit at chosen convolutions of a net, in place.
 
     Works on any ``nn.Module``, and on nothing but its ``nn.Conv2d``: every other tensor stays as it is. Call it before
-    the optimizer exists and before the net is wrapped or compiled. Each unit takes device, dtype and training mode of
-    its convolution. A convolution that stands in several places gets one unit, shared in the same way. Hooks of a
-    replaced convolution, and whether it was frozen, are not taken over. If any site cannot be edited, none is.
+    the optimizer exists and before the net is wrapped or compiled. Each unit takes device, dtype, training mode and
+    memory format of its convolution. A convolution that stands in several places gets one unit, shared in the same
+    way. Hooks of a replaced convolution, and whether it was frozen, are not taken over. If any site cannot be edited,
+    none is.
+
+    A unit is made by ``unit(channels)``; where it stands in for a convolution that changes the shape, also with those
+    of ``out_channels``, ``stride``, ``kernel_size`` and ``dilation`` that the policies ask for.
 
     Args:
         net: The net to change.
         unit: Makes the unit for a number of channels: a class such as `scconv_lab.nn.SRU`, or a partial of it.
-        sites: Where: "paper" (the middle 3x3 of a bottleneck, the second 3x3 of a basic block), a glob over the names
-            of the convolutions such as "layer4.*.conv2", or a list of these.
-        action: "replace" puts the unit in place of the convolution, "insert_after" lets the convolution stand and puts
-            the unit behind it, before whatever follows (a Sequential of "conv" and "unit").
-        stride_policy: What a strided convolution becomes when it is replaced: "pool_before" averages before the unit.
+        sites: Where: "paper" (the 3x3 of a bottleneck and a dense layer, the second 3x3 of a basic block), a glob over
+            the names of the convolutions such as "layer4.*.conv2", a mapping of conditions such as {kernel_size: 3,
+            stage: [3, 4]}, or a list of these; see `scconv_lab.surgery.select_sites`.
+        action: "replace" puts the unit in place of the convolution. The others let it stand: "insert_after" and
+            "insert_before" put the unit right behind it or before it (a Sequential of "conv" and "unit"),
+            "insert_before_norm" before the norm that follows it (a Sequential of "unit" and "norm" there), "parallel"
+            beside it, both outputs added.
+        stride_policy: Where the unit stands in for, or beside, a strided convolution: "pool_before" averages windows of
+            the stride before the unit, so that it works at the lower resolution as the convolution did, "pool_after"
+            behind it; "unit" leaves it to the unit (CRU's `stride_in`).
+        channel_policy: Where the convolution changes the number of channels: "unit" leaves it to the unit (CRU's
+            equation 11 and SRU's 1x1 projection), "project_before" and "project_after" add a 1x1 convolution.
+        kernel_policy: "unit" keeps the unit's own kernel_size, "site" gives it the convolution's. Units without a
+            kernel have nothing to take.
+        dilation_policy: "site" gives the unit the convolution's dilation, "unit" leaves it undilated. Units without
+            a kernel have nothing to take.
 
     Returns:
         The sites with what stood there before and after, and the parameters of both.
 
     Raises:
-        UserError: (a ValueError) if nothing matches, a replaced convolution changes the number of channels, or its
-            size other than by its stride, or the unit cannot be built for a site's channels.
+        UserError: (a ValueError) if nothing matches, any site cannot be edited (the message names each), or the net is
+            already wrapped or compiled.
     """
     if action not in get_args(Action):
         raise UserError(f"`action` (={action!r}) must be one of {', '.join(map(repr, get_args(Action)))}")
-    if stride_policy not in get_args(StridePolicy):
-        policies = ", ".join(map(repr, get_args(StridePolicy)))
-        raise UserError(f"`stride_policy` (={stride_policy!r}) must be one of {policies}")
+    policies = Policies(stride_policy, channel_policy, kernel_policy, dilation_policy)
+    _require_bare(net)
+    names = select_sites(net, sites)
+    modules = dict(net.named_modules(remove_duplicate=False))
+    channels_last = _is_channels_last(net)
     edits: list[Edit] = []
+    refused: dict[str, str] = {}
     successors: dict[nn.Module, nn.Module] = {}
-    unit_name = ""
-    for site in select_sites(net, sites):
-        conv = net.get_submodule(site)
+    for site in names:
+        conv = modules[site]
         assert isinstance(conv, nn.Conv2d)
-        if conv in successors:
+        try:
+            place = following_norm(modules, site) if action == "insert_before_norm" else site
+            there = modules[place]
+            if there in successors:
+                continue
+            part, built = _part(unit, conv, action, policies)
+        except ValueError as error:
+            refused[site] = str(error)
             continue
-        if action == "replace":
-            require_same_channels(site, conv)
-            require_same_size(site, conv)
-        built = _build(unit, site, conv)
-        unit_name = type(built).__name__
-        if action == "replace":
-            successor = with_stride(built, conv.stride, policy=stride_policy)
-        else:
-            successor = nn.Sequential(OrderedDict(conv=conv, unit=built))
-        successors[conv] = successor
-        edits.append(Edit(site, _one_line(conv), _one_line(successor), _params(conv), _params(successor)))
-    for name, module in list(net.named_modules(remove_duplicate=False)):
+        part.to(conv.weight.dtype).train(conv.training)
+        if channels_last:
+            part.to(memory_format=torch.channels_last)
+        successor = successors[there] = _join(action, part, there)
+        path = next(name for name, module in successor.named_modules(prefix=place) if module is built)
+        edits.append(Edit(site, path, _one_line(there), _one_line(successor), _params(there), _params(successor)))
+    if refused:
+        raise UserError(_say_refused(refused, len(names)))
+    for name, module in modules.items():
         if module in successors:
             net.set_submodule(name, successors[module])
-    return SurgeryReport(unit_name, action, tuple(edits))
+    return SurgeryReport(type(net.get_submodule(edits[0].unit)).__name__, action, tuple(edits))
 
 
-def _build(unit: Callable[[int], nn.Module], site: str, conv: nn.Conv2d) -> nn.Module:
+def _part(
+    unit: Callable[..., nn.Module], conv: nn.Conv2d, action: Action, policies: Policies
+) -> tuple[nn.Module, nn.Module]:
+    """What comes into the net at a convolution, and the unit in it."""
     with torch.device(conv.weight.device):
-        try:
-            built = unit(conv.out_channels)
-        except ValueError as error:
-            raise UserError(f"no unit fits site {site!r}: {error}") from error
-    return built.to(conv.weight.dtype).train(conv.training)
+        if action in ("replace", "parallel"):
+            return stand_in(unit, conv, policies)
+        built = unit(conv.in_channels if action == "insert_before" else conv.out_channels)
+        return built, built
+
+
+def _join(action: Action, part: nn.Module, there: nn.Module) -> nn.Module:
+    """What stands at a place in the end: a part, and what was there."""
+    match action:
+        case "replace":
+            return part
+        case "parallel":
+            return Parallel(there, part)
+        case "insert_after":
+            return nn.Sequential(OrderedDict(conv=there, unit=part))
+        case "insert_before":
+            return nn.Sequential(OrderedDict(unit=part, conv=there))
+        case "insert_before_norm":
+            return nn.Sequential(OrderedDict(unit=part, norm=there))
+
+
+def _require_bare(net: nn.Module) -> None:
+    """Raise UserError if the net, or a part of it, is wrapped or compiled: a change would not reach what is wrapped."""
+    for name, module in net.named_modules():
+        where = f"{name!r} in the net" if name else "the net"
+        for wrapper, remedy in _WRAPPERS.items():
+            if any(cls.__name__ == wrapper for cls in type(module).__mro__):
+                raise UserError(f"{where} is a {wrapper}; {remedy}")
+        if module._compiled_call_impl is not None:
+            raise UserError(f"{where} is compiled; operate on it before .compile()")
+
+
+_WRAPPERS = {
+    "DistributedDataParallel": "operate on its .module, before it is wrapped",
+    "DataParallel": "operate on its .module, before it is wrapped",
+    "FullyShardedDataParallel": "operate on the net before it is wrapped",
+    "FSDPModule": "operate on the net before fully_shard",
+    "OptimizedModule": "operate on the net before torch.compile (its ._orig_mod), then compile",
+    "ScriptModule": "operate on the net before it is scripted or traced",
+}
+
+
+def _is_channels_last(net: nn.Module) -> bool:
+    return any(
+        weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
+        for weight in net.parameters()
+    )
+
+
+def _say_refused(refused: dict[str, str], selected: int) -> str:
+    shown = "; ".join(f"{site}: {reason}" for site, reason in list(refused.items())[:3])
+    others = list(refused)[3:]
+    more = f"; also {', '.join(others[:8])}{', ...' * (len(others) > 8)}" if others else ""
+    return (
+        f"no unit fits {len(refused)} of the {selected} selected sites: {shown}{more}; "
+        "leave them out of `sites` ({'all': [..., {'not': ...}]}), or change the unit or the policy"
+    )
 
 
 def _one_line(module: nn.Module) -> str:
-    """A module's type and arguments, without its parts."""
+    """A module's type, and of a convolution its shape; the arguments of a unit are the surgery's own."""
     if isinstance(module, nn.Sequential):
         return " -> ".join(_one_line(part) for part in module)
-    return f"{type(module).__name__}({module.extra_repr()})"
+    if isinstance(module, Parallel):
+        return f"{_one_line(module.conv)} + {_one_line(module.unit)}"
+    if not isinstance(module, nn.Conv2d):
+        return type(module).__name__
+    parts = [str(module.in_channels), str(module.out_channels), "x".join(map(str, module.kernel_size))]
+    parts += [f"stride {'x'.join(map(str, dict.fromkeys(module.stride)))}"] * (module.stride != (1, 1))
+    parts += [f"dilation {'x'.join(map(str, dict.fromkeys(module.dilation)))}"] * (module.dilation != (1, 1))
+    parts += [f"groups {module.groups}"] * (module.groups != 1)
+    return f"{type(module).__name__}({', '.join(parts)})"
 
 
 def _params(module: nn.Module) -> int:

@@ -1,74 +1,241 @@
 """Chooses the convolutions of a net that surgery works on."""
 
-import difflib
-from collections.abc import Sequence
+import pkgutil
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import nn
 
 from scconv_lab.errors import UserError
 
 PAPER = "paper"
-"""The paper's sites: the middle 3x3 of every bottleneck, the second 3x3 of every basic block."""
+"""The paper's sites: the 3x3 inside every bottleneck and dense layer, the second 3x3 of every basic block."""
 
-_BOTTLENECK = [1, 3, 1]
-_BASIC_BLOCK = [3, 3]
+_BLOCK_KINDS = {"bottleneck": [1, 3, 1], "basic": [3, 3], "dense": [1, 3]}
+"""Widths of the convolutions that a block itself holds. The paper's site is the second of them in each kind."""
 
 
-def select_sites(net: nn.Module, sites: str | Sequence[str]) -> list[str]:
+@dataclass(frozen=True)
+class Site:
+    """A convolution, and where it stands.
+
+    Attributes:
+        name: Its qualified name, such as "layer3.0.conv2".
+        conv: The convolution.
+        stage: The number in the first numbered part of the name, its last part and stems aside: 3 in layer3.0.conv2, 2
+            in stages.2.blocks.0.conv1; None where there is none.
+        blocks: What it stands in: the class names of the modules around it, and "bottleneck", "basic" or "dense" by
+            what the module right around it holds.
+        paper: Whether it is one of the paper's sites.
+    """
+
+    name: str
+    conv: nn.Conv2d
+    stage: int | None
+    blocks: frozenset[str]
+    paper: bool
+
+
+Selector = Mapping[str, Any] | Sequence[Any] | str | Callable[[Site], bool]
+"""What `select_sites` understands."""
+
+_NUMBERS: dict[str, Callable[[Site], tuple[int, ...]]] = {
+    "kernel_size": lambda site: site.conv.kernel_size,
+    "stride": lambda site: site.conv.stride,
+    "dilation": lambda site: site.conv.dilation,
+    "groups": lambda site: (site.conv.groups,),
+    "channels": lambda site: (site.conv.in_channels, site.conv.out_channels),
+    "in_channels": lambda site: (site.conv.in_channels,),
+    "out_channels": lambda site: (site.conv.out_channels,),
+    "stage": lambda site: () if site.stage is None else (site.stage,),
+}
+_KEYS = ("name", *_NUMBERS, "block", "predicate", "any", "all", "not", "every")
+
+
+def select_sites(net: nn.Module, sites: Selector) -> list[str]:
     """Name the convolutions that ``sites`` selects, in the order of the net.
 
+    A selector is one of
+
+    - "paper", see `PAPER`
+    - a glob over the qualified names of the convolutions: "layer[34].*.conv2"
+    - a mapping of conditions, which all have to hold: ``{"kernel_size": 3, "stage": [2, 4], "channels": [64, 256]}``
+    - a list of selectors, of which one has to hold
+    - a function of a `Site`
+
+    The keys of a mapping are ``name`` (a glob); ``kernel_size``, ``stride``, ``dilation``, ``groups``, ``channels``
+    (in and out alike), ``in_channels``, ``out_channels`` and ``stage``, each a number or [lowest, highest], of a
+    convolution with two sizes true of both; ``block`` (see `Site`); ``predicate`` (a function of a `Site`, or its
+    dotted path); ``any`` and ``all`` (lists of selectors) and ``not`` (a selector); and ``every``: of what the other
+    conditions leave, the first of every so many.
+
     Args:
-        net: Any net; its ``nn.Conv2d`` are the candidates.
-        sites: "paper", or a glob over the qualified names of the convolutions ("layer[34].*.conv2"), or a list of
-            these, of which each convolution has to match one.
+        net: Any net; its ``nn.Conv2d`` are the candidates. One that the net holds in several places goes by each name.
+        sites: The selector.
 
     Returns:
         Qualified names such as "layer1.0.conv2".
 
     Raises:
-        UserError: (a ValueError) if one of ``sites`` matches no convolution; the message lists near misses.
+        UserError: (a ValueError) if a selector, or a part of one, matches no convolution; the message lists near
+            misses. So does an unknown key or a value of the wrong kind.
     """
-    modules = list(net.named_modules(remove_duplicate=False))  # a shared convolution goes by each of its names
-    convs = [name for name, module in modules if name and isinstance(module, nn.Conv2d)]
-    chosen: set[str] = set()
-    for pattern in [sites] if isinstance(sites, str) else sites:
-        matches = _paper_sites(net) if pattern == PAPER else [name for name in convs if fnmatchcase(name, pattern)]
-        if not matches:
-            raise UserError(_no_match(net, pattern, convs))
-        chosen.update(matches)
-    if not chosen:
-        raise UserError("`sites` is an empty list; name at least one site, or leave the surgery out")
-    return [name for name in convs if name in chosen]
+    found = find_sites(net)
+    if not found:
+        raise UserError(f"`sites` (={sites!r}): {type(net).__name__} has no nn.Conv2d to work on")
+    return [site.name for site in _select(sites, found)]
 
 
-def _paper_sites(net: nn.Module) -> list[str]:
-    """Find blocks by what they hold, so that one rule fits torchvision's, timm's and anyone's ResNets.
-
-    A bottleneck is a module whose own convolutions are 1x1, 3x3, 1x1 wide; a basic block's are 3x3, 3x3. A plain
-    ``nn.Sequential`` of convolutions, such as a deep stem, is neither.
-    """
+def find_sites(net: nn.Module) -> list[Site]:
+    """Every convolution of a net, in its order."""
+    modules = dict(net.named_modules(remove_duplicate=False))
+    kinds = {name: _kind(module) for name, module in modules.items()}
     sites = []
-    for block_name, block in net.named_modules(remove_duplicate=False):
-        if isinstance(block, nn.Sequential):
+    for name, module in modules.items():
+        if not name or not isinstance(module, nn.Conv2d):
             continue
-        own = [(name, conv.kernel_size) for name, conv in block.named_children() if isinstance(conv, nn.Conv2d)]
-        widths = [width if width == height else None for _, (height, width) in own]
-        if widths in (_BOTTLENECK, _BASIC_BLOCK):
-            sites.append(f"{block_name}.{own[1][0]}".removeprefix("."))
+        parts = name.split(".")
+        around = [".".join(parts[:count]) for count in range(len(parts))]
+        kind = kinds[around[-1]]
+        own = [child for child in modules[around[-1]].children() if isinstance(child, nn.Conv2d)]
+        blocks = {type(modules[outer]).__name__ for outer in around} | ({kind} if kind else set())
+        sites.append(Site(name, module, _stage(parts[:-1]), frozenset(blocks), bool(kind) and own[1] is module))
     return sites
 
 
-def _no_match(net: nn.Module, pattern: str, convs: list[str]) -> str:
-    if not convs:
-        return f"`sites` (={pattern!r}): {type(net).__name__} has no nn.Conv2d to work on"
-    if pattern == PAPER:
-        return (
-            f"`sites` (={pattern!r}): {type(net).__name__} has no block with convolutions of 1x1, 3x3, 1x1 or of 3x3, "
-            f"3x3; name its convolutions by a glob, for example one of {', '.join(convs[:5])}"
+def _kind(block: nn.Module) -> str | None:
+    """A block's kind by what it holds, so that one rule fits torchvision's, timm's and anyone's nets.
+
+    A plain ``nn.Sequential`` of convolutions, such as a deep stem, is none.
+    """
+    if isinstance(block, nn.Sequential):
+        return None
+    sizes = [conv.kernel_size for conv in block.children() if isinstance(conv, nn.Conv2d)]
+    widths = [width if width == height else None for height, width in sizes]
+    return next((kind for kind, expected in _BLOCK_KINDS.items() if widths == expected), None)
+
+
+def _stage(parts: Sequence[str]) -> int | None:
+    if any("stem" in part for part in parts):
+        return None
+    numbers = (re.search(r"\d+", part) for part in parts)
+    return next((int(number[0]) for number in numbers if number), None)
+
+
+def _select(selector: Selector, found: list[Site]) -> list[Site]:
+    if isinstance(selector, Mapping):
+        chosen = _meeting_all(selector, found)
+    elif callable(selector):
+        chosen = [site for site in found if selector(site)]
+    elif isinstance(selector, str):
+        chosen = [s for s in found if (s.paper if selector == PAPER else fnmatchcase(s.name, selector))]
+    elif isinstance(selector, Sequence):
+        chosen = _meeting_any(selector, found)
+    else:
+        raise UserError(f"`sites` (={selector!r}) must be 'paper', a glob, a mapping of conditions or a list of these")
+    if not chosen:
+        raise UserError(f"`sites` (={selector!r}) matches none of {len(found)} convolutions; {_near(selector, found)}")
+    return chosen
+
+
+def _meeting_any(selectors: Sequence[Any], found: list[Site]) -> list[Site]:
+    if not selectors:
+        raise UserError("`sites` is an empty list; name at least one site, or leave the surgery out")
+    names = {site.name for selector in selectors for site in _select(selector, found)}
+    return [site for site in found if site.name in names]
+
+
+def _meeting_all(conditions: Mapping[str, Any], found: list[Site]) -> list[Site]:
+    unknown = [key for key in conditions if key not in _KEYS]
+    if unknown:
+        raise UserError(f"`sites` has no condition {unknown[0]!r}; choose one of {', '.join(_KEYS)}")
+    met = {key: _meeting(key, value, found) for key, value in conditions.items() if key != "every"}
+    counts: Counter[str] = Counter(name for names in met.values() for name in names)
+    chosen = [site for site in found if counts[site.name] == len(met)]
+    if not chosen:
+        each = ", ".join(f"{key} (={conditions[key]!r}) {len(names)}" for key, names in met.items())
+        raise UserError(f"`sites`: no convolution meets all conditions at once, of {len(found)} they meet: {each}")
+    return chosen[:: _whole("every", conditions.get("every", 1))]
+
+
+def _meeting(key: str, value: Any, found: list[Site]) -> set[str]:
+    """Names of the sites that meet one condition: at least one."""
+    if key in ("any", "all") and (isinstance(value, str | Mapping) or not isinstance(value, Sequence)):
+        raise UserError(f"`sites`: {key!r} (={value!r}) must be a list of selectors")
+    if key == "all":
+        parts = [{site.name for site in _select(part, found)} for part in value]
+        chosen = set.intersection(*parts) if parts else set()
+        if not chosen:
+            counts = ", ".join(f"{part!r} {len(names)}" for part, names in zip(value, parts, strict=True))
+            raise UserError(f"`sites`: no convolution meets all of 'all' at once, of {len(found)} they meet: {counts}")
+        return chosen
+    if key == "not":
+        excluded = {site.name for site in _select(value, found)}
+        return {site.name for site in found} - excluded
+    if key in _NUMBERS:
+        low, high = _range(key, value)
+        read = _NUMBERS[key]
+        chosen = {site.name for site in found if read(site) and all(low <= number <= high for number in read(site))}
+        if not chosen:
+            there = sorted({number for site in found for number in read(site)})
+            raise UserError(f"`sites`: {key!r} (={value!r}) matches no convolution; there are {_listed(there)}")
+        return chosen
+    if key == "block":
+        chosen = {site.name for site in found if value in site.blocks}
+        if not chosen:
+            there = sorted(set.union(*(set(site.blocks) for site in found)))
+            raise UserError(f"`sites`: 'block' (={value!r}) surrounds no convolution; there are {_listed(there)}")
+        return chosen
+    selector = _function(value) if key == "predicate" else value
+    return {site.name for site in _select(selector, found)}
+
+
+def _range(key: str, value: Any) -> tuple[int, int]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) != 2 or _whole(key, value[0], least=0) > _whole(key, value[1], least=0):
+            raise UserError(f"`sites`: {key!r} (={value!r}) must be a number or a range [lowest, highest]")
+        return value[0], value[1]
+    number = _whole(key, value, least=0)
+    return number, number
+
+
+def _whole(key: str, value: Any, *, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"`sites`: {key!r} (={value!r}) must be a whole number of at least {least}")
+    return value
+
+
+def _function(value: Any) -> Callable[[Site], bool]:
+    if callable(value):
+        return value
+    try:
+        function = pkgutil.resolve_name(value)
+    except (ImportError, AttributeError, ValueError, TypeError):
+        function = None
+    if not callable(function):
+        raise UserError(
+            f"`sites`: 'predicate' (={value!r}) must be a function of a site, or its dotted path such as "
+            "'package.module.function'"
         )
-    near = difflib.get_close_matches(pattern, [PAPER, *convs], n=5, cutoff=0.3) or [PAPER, *convs[:4]]
-    return (
-        f"`sites` (={pattern!r}) matches none of the {len(convs)} convolutions of {type(net).__name__}; "
-        f"near misses: {', '.join(near)}"
-    )
+    return function
+
+
+def _near(selector: Selector, found: list[Site]) -> str:
+    names = [site.name for site in found]
+    if selector == PAPER:
+        return (
+            "no block holds convolutions of 1x1, 3x3, 1x1, of 3x3, 3x3 or of 1x1, 3x3; select by a glob or a "
+            f"condition, for example one of {', '.join(names[:5])}"
+        )
+    near = get_close_matches(str(selector), [PAPER, *names], n=5, cutoff=0.3) or [PAPER, *names[:4]]
+    return f"near misses: {', '.join(near)}"
+
+
+def _listed(values: Iterable[Any], *, shown: int = 16) -> str:
+    texts = [str(value) for value in values]
+    return ", ".join(texts[:shown]) + (", ..." if len(texts) > shown else "")

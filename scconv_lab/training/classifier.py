@@ -14,7 +14,7 @@ from scconv_lab.errors import UserError
 from scconv_lab.models import Net
 from scconv_lab.surgery import SurgeryReport, apply_surgery
 from scconv_lab.training.metrics import accuracies
-from scconv_lab.training.spec import Spec, build
+from scconv_lab.training.spec import Spec, build, factory
 
 Batch = tuple[Tensor, Tensor]
 
@@ -120,4 +120,4 @@ class Classifier(LightningModule):
 def _operate(net: Net, *, unit: Spec | None = None, **placement: Any) -> SurgeryReport | None:
     if unit is None:
         return None
-    return apply_surgery(net, lambda channels: build("surgery.unit", unit, channels), **placement)
+    return apply_surgery(net, factory("surgery.unit", unit), **placement)

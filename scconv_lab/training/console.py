@@ -2,13 +2,18 @@
 
 import time
 from pathlib import Path
+from textwrap import fill
 
+import rich.console
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
+from scconv_lab.surgery import SurgeryReport
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.tracking import RunRecord, WandbLogger
 
+_INDENT = " " * 9
+_WIDTH = 120
 _EPOCH_METRICS = ("train/loss", "val/loss", "val/acc1", "val/acc5")
 
 
@@ -32,11 +37,16 @@ class Console(Callback):
         cost = self.record.complexity
         _print(trainer, f"run      {self.name}")
         _print(trainer, f"folder   {self.record.run_dir}")
-        _print(trainer, f"net      {type(pl_module.net).__name__}, {pl_module.surgery_report or 'plain'}")
+        report = pl_module.surgery_report
+        _print(trainer, f"net      {type(pl_module.net).__name__}, {report or 'plain'}")
+        if report:
+            _print(trainer, _table(report))
         if cost:
             size = " x ".join(map(str, pl_module.image_shape))
             counted = f"{cost['params']:,} params, {cost['macs']:,} MACs = {cost['flops']:,} FLOPs"
             _print(trainer, f"cost     {counted} for an image of {size} (convolutions and linear layers)")
+        for warning in self.record.warnings:
+            _print(trainer, fill(f"warning  {warning}", _WIDTH, subsequent_indent=_INDENT, break_on_hyphens=False))
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 _print(trainer, f"W&B      {logger.state}")
@@ -69,6 +79,14 @@ class Console(Callback):
         values = [f"{key} {value.item():.4f}" for key, value in metrics if key.startswith(f"{stage}/")]
         weights = f"  ({Path(trainer.ckpt_path).name})" if trainer.ckpt_path else ""
         _print(trainer, f"{stage:<15}  {'  '.join(values)}{weights}")
+
+
+def _table(report: SurgeryReport) -> str:
+    """The report as lines of at most `_WIDTH` columns, under the values of the lines around it."""
+    console = rich.console.Console(width=_WIDTH - len(_INDENT), color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(report)
+    return "\n".join(_INDENT + line.rstrip() for line in captured.get().splitlines() if line.strip())
 
 
 @rank_zero_only

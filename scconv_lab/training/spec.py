@@ -1,6 +1,8 @@
 """Builds objects from their plain description."""
 
 import importlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from scconv_lab.errors import UserError
@@ -16,20 +18,29 @@ def import_class(class_path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def build(key: str, spec: Spec, *args: Any) -> Any:
-    """Call the class that ``spec`` names with ``args`` and its ``init_args``.
+def factory(key: str, spec: Spec) -> Callable[..., Any]:
+    """Return the class that ``spec`` names, given its ``init_args``: what is missing is left to the caller.
 
     Args:
         key: Where the spec stands in an experiment file, for the message.
         spec: The class and its keyword arguments.
-        args: Positional arguments that come before them.
 
     Raises:
-        UserError: (a ValueError) if ``spec`` has no ``class_path``, or the class refuses a value.
+        UserError: (a ValueError) if ``spec`` has no ``class_path``.
     """
     if "class_path" not in spec:
         raise UserError(f"`{key}` (={spec}) must name a class: {{'class_path': 'package.Class', 'init_args': {{...}}}}")
+    return partial(import_class(spec["class_path"]), **spec.get("init_args") or {})
+
+
+def build(key: str, spec: Spec, *args: Any) -> Any:
+    """Call the class that ``spec`` names with ``args`` and its ``init_args``.
+
+    Raises:
+        UserError: (a ValueError) as `factory` does, and if the class refuses a value.
+    """
+    make = factory(key, spec)
     try:
-        return import_class(spec["class_path"])(*args, **spec.get("init_args") or {})
+        return make(*args)
     except ValueError as error:
         raise UserError(f"`{key}` ({spec['class_path']}): {error}") from error

@@ -1,5 +1,6 @@
 """What a run leaves behind: its folder, and its record in W&B. No other training code knows W&B's layout."""
 
+import dataclasses
 import inspect
 import os
 from pathlib import Path
@@ -15,6 +16,7 @@ from wandb.errors import AuthenticationError, CommError
 from wandb.sdk.lib import wbauth
 
 from scconv_lab.complexity import count_macs, count_params
+from scconv_lab.surgery import Edit, preflight
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.provenance import provenance
 from scconv_lab.training.spec import Spec, import_class
@@ -146,7 +148,7 @@ class RunRecord(Callback):
 
     To every logger: the configuration, the code's provenance, and complexity/params, complexity/macs and
     complexity/flops (one image; FLOPs are twice the MACs; see `scconv_lab.complexity`). To W&B also the surgery's
-    report, as the table "surgery".
+    report, as the table "surgery", and of a fit what `scconv_lab.surgery.preflight` warns of, as "preflight".
 
     Args:
         run_dir: The run's folder; receives config.yaml.
@@ -157,6 +159,7 @@ class RunRecord(Callback):
         self.run_dir = run_dir
         self.config = config
         self.complexity: dict[str, int] = {}
+        self.warnings: list[str] = []
 
     @rank_zero_only
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -166,12 +169,14 @@ class RunRecord(Callback):
             return
         macs = count_macs(pl_module.net, pl_module.image_shape)
         self.complexity = {"params": count_params(pl_module.net), "macs": macs, "flops": 2 * macs}
+        report = pl_module.surgery_report
+        if report and stage == "fit":
+            self.warnings = preflight(pl_module.net, report, pl_module.image_shape)
         self.run_dir.mkdir(parents=True, exist_ok=True)
         (self.run_dir / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False), encoding="utf-8")
         for logger in trainer.loggers:
-            logger.log_hyperparams({**self.config, **provenance()})
+            logger.log_hyperparams({**self.config, **provenance(), "preflight": self.warnings})
             logger.log_metrics({f"complexity/{key}": value for key, value in self.complexity.items()}, step=0)
-            if isinstance(logger, WandbLogger) and pl_module.surgery_report:
-                columns = ["site", "before", "after", "params_before", "params_after"]
-                edits = pl_module.surgery_report.edits
-                logger.log_table("surgery", columns, [[getattr(edit, c) for c in columns] for edit in edits], step=0)
+            if isinstance(logger, WandbLogger) and report:
+                columns = [field.name for field in dataclasses.fields(Edit)]
+                logger.log_table("surgery", columns, [list(dataclasses.astuple(edit)) for edit in report.edits], step=0)

@@ -1,0 +1,93 @@
+"""Looks for what would spoil a training after surgery, before it starts."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scconv_lab.nn import CRU
+from scconv_lab.surgery.norms import is_norm
+from scconv_lab.surgery.report import SurgeryReport
+
+
+def preflight(net: nn.Module, report: SurgeryReport, image_shape: tuple[int, int, int]) -> list[str]:
+    """Warn, one line each, of what a surgery's author may not have meant.
+
+    - A CRU whose output no norm takes: its softmax makes the output smaller, by about 1/C with the joint fusion.
+    - Parameters that get no gradient, as SRU's gamma and beta behind a hard gate on raw input.
+    - Replacements that have more parameters than what they replace.
+
+    One training step of two images on a copy of the net on the meta device: nothing is computed, the net stays as it
+    is.
+
+    Args:
+        net: The net after surgery.
+        report: What the surgery did.
+        image_shape: C, H and W of an image.
+
+    Returns:
+        The warnings; none where all is well.
+    """
+    copied = copy.deepcopy(net).to("meta").train()
+    normalised = _outputs_into_norms(copied, {edit.site for edit in report.edits})
+    dtype = next(net.parameters()).dtype
+    copied(torch.empty(2, *image_shape, device="meta", dtype=dtype)).sum().backward()
+    return [*_without_norm(copied, report, normalised), *_without_gradient(copied), *_grown(report)]
+
+
+def _outputs_into_norms(net: nn.Module, places: set[str]) -> set[str]:
+    """Watch which places' outputs reach a norm as they are; the set fills when the net runs."""
+    reached: set[str] = set()
+    made: dict[int, tuple[str, Tensor]] = {}
+
+    def note_output(name: str, output: Any) -> None:
+        made[id(output)] = (name, output)
+
+    def note_input(inputs: tuple[Any, ...]) -> None:
+        reached.update(made[id(x)][0] for x in inputs if id(x) in made)
+
+    for name, module in net.named_modules(remove_duplicate=False):
+        if name in places:
+            module.register_forward_hook(lambda module, inputs, output, name=name: note_output(name, output))
+        if is_norm(module):
+            module.register_forward_pre_hook(lambda module, inputs: note_input(inputs))
+    return reached
+
+
+def _without_norm(net: nn.Module, report: SurgeryReport, normalised: set[str]) -> list[str]:
+    if report.action in ("insert_before", "insert_before_norm"):
+        return []
+    sites: dict[str, list[str]] = {}
+    for edit in report.edits:
+        fusions = {part.fusion for part in net.get_submodule(edit.unit).modules() if isinstance(part, CRU)}
+        if fusions and edit.site not in normalised:
+            sites.setdefault(fusions.pop(), []).append(edit.site)
+    shrinks = {
+        "joint": "the joint fusion makes its output about 1/C as large",
+        "pairwise": "the fusion makes its output smaller",
+    }
+    return [f"no norm takes the output of the unit at {_listed(names)}: {shrinks[key]}" for key, names in sites.items()]
+
+
+def _without_gradient(net: nn.Module) -> list[str]:
+    names = [name for name, p in net.named_parameters() if p.requires_grad and p.grad is None]
+    if not names:
+        return []
+    return [
+        f"no gradient reaches {_listed(names)}: they keep their first values; several processes need "
+        "--trainer.strategy ddp_find_unused_parameters_true"
+    ]
+
+
+def _grown(report: SurgeryReport) -> list[str]:
+    grown = [edit for edit in report.edits if edit.params_after > edit.params_before]
+    if report.action != "replace" or not grown:
+        return []
+    added = sum(edit.params_after - edit.params_before for edit in grown)
+    return [f"the replacement has {added:,} params more than the convolution at {_listed([e.site for e in grown])}"]
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
