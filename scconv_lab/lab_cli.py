@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import warnings
+from contextlib import nullcontext
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +25,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
 from scconv_lab.models import Net
+from scconv_lab.models.pretrained import without_pretrained
 from scconv_lab.nn import Unit
 from scconv_lab.parser import LabParser
 from scconv_lab.surgery import apply_surgery
@@ -31,6 +33,7 @@ from scconv_lab.training import Classifier, tracking
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
 from scconv_lab.training.console import Console
 from scconv_lab.training.predictions import PredictionWriter
+from scconv_lab.training.weights import load_weights
 
 _SURGERY_KEYS = [key for key in inspect.signature(apply_surgery).parameters if key != "net"]
 _OF_THE_SITE = {"channels", "out_channels", "stride", "dilation", "device", "dtype"}
@@ -90,9 +93,16 @@ class LabCLI(LightningCLI):
         parser.add_argument(
             "--threads", type=int | None, default=None, help="CPU threads of each process; null is torch's choice."
         )
+        parser.add_argument(
+            "--weights",
+            type=str | None,
+            default=None,
+            help="File of weights that the net starts from, units included: this lab's, or public ScConv code's.",
+        )
         parser.add_class_group(Net, "net", skip={"num_classes"})
         parser.add_class_group(Unit, "surgery.unit", skip=_OF_THE_SITE, required=False)
         parser.add_function_arguments(apply_surgery, "surgery", skip={"net", "unit"})
+        parser.let_free("surgery.sites")
         parser.add_class_group(Optimizer, "optimizer", skip={"params"})
         parser.add_class_group(LRScheduler, "lr_scheduler", skip={"optimizer"}, required=False)
         parser.class_groups["data"] = ImageDataModule
@@ -110,8 +120,10 @@ class LabCLI(LightningCLI):
         command_parser.require_known_keys([Path(file) for option, file in pairwise(args) if option == "--config"])
         self.config = parser.parse_args(args)
         settings = self.config[command]
-        if command != "fit" and not settings.ckpt_path:
+        if command != "fit" and not settings.ckpt_path and not settings.weights:
             raise UserError(f"{command} needs the weights to evaluate: --ckpt_path RUN_FOLDER/checkpoints/best.ckpt")
+        if settings.ckpt_path and settings.weights:
+            raise UserError("--weights and --ckpt_path are both given, and only one can fill the net; leave one out")
         if settings.threads is not None and settings.threads < 1:
             raise UserError(f"`threads` (={settings.threads}) must be at least 1; leave it out for torch's choice")
         if settings.trainer.use_distributed_sampler:
@@ -159,6 +171,12 @@ class LabCLI(LightningCLI):
         config.bases = None
         return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True))
 
+    def instantiate_classes(self) -> None:
+        """Build net, data and trainer; pretrained weights are not read where others replace them all."""
+        replaced = self.settings.ckpt_path or self.settings.weights
+        with without_pretrained() if replaced else nullcontext():
+            super().instantiate_classes()
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Take what the trainer refuses for the user's mistake."""
         try:
@@ -173,6 +191,8 @@ class LabCLI(LightningCLI):
         self.datamodule.batch_size_per_process(self.trainer.world_size)
         if self.subcommand == "fit":
             self.model.configure_optimizers()
+        if self.settings.weights:
+            load_weights(self.model, self.settings.weights)
         path = self.settings.ckpt_path
         if path is not None:
             require_same_hparams(Path(path), self.model, for_training=self.subcommand == "fit")

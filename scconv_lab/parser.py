@@ -33,7 +33,9 @@ class LabParser(LightningArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.class_groups: dict[str, type] = {}
+        self.skipped: dict[str, set[str]] = {}
         self.linked: dict[str, str] = {}
+        self.free_mappings: set[str] = set()
 
     def add_class_group(self, base: type, key: str, *, skip: set[str], required: bool = True) -> None:
         """Declare a key that names a subclass of ``base`` and its arguments, less ``skip``; it stays a description."""
@@ -41,6 +43,11 @@ class LabParser(LightningArgumentParser):
         if not required:
             self.set_defaults({key: None})
         self.class_groups[key] = base
+        self.skipped[key] = skip
+
+    def let_free(self, key: str) -> None:
+        """Declare a key whose value may be a mapping of any keys; its reader checks them."""
+        self.free_mappings.add(key)
 
     def link(self, source: str | tuple[str, ...], target: str, **how: Any) -> None:
         """Let ``target`` be computed from ``source``, and not be given."""
@@ -61,6 +68,8 @@ class LabParser(LightningArgumentParser):
             key = f"{group}.{name}" if group else str(name)
             if key in self.linked:
                 raise UserError(f"{file}: {self._say_linked(key)}")
+            if key in self.free_mappings:
+                continue
             if key in keys:
                 self._require_known_class(file, key, value, classes)
             elif any(known.startswith(f"{key}.") for known in keys):
@@ -139,6 +148,8 @@ class LabParser(LightningArgumentParser):
         classes = list(_subclasses(self.class_groups[key]))
         known = sorted({name for cls in classes for name in _arguments(cls)})
         refused = re.search(r"Option '(\w+)' is not accepted", message)
+        if refused and refused[1] in self.skipped.get(key, ()):
+            return f"`{key}` takes its {refused[1]!r} from where it stands; leave it out"
         if refused and refused[1] not in known:
             return f"`{key}` has no argument {refused[1]!r}{nearest(refused[1], known)}"
         wrong = re.search(r"given class_path '(.+?)'|Given value: ([\w.]+)$", message)

@@ -1,14 +1,19 @@
 """The command line: its speed, its answers to mistakes, and what each subcommand leaves."""
 
 import csv
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from scconv_lab.cli import main
+from scconv_lab.data import Digits
+from scconv_lab.models import CifarResNet
+from tests.nn.public import PublicScConv
 from tests.runs import REPOSITORY, Command, Run
 
 QUICK = ["--config", "configs/scale/quick.yaml"]
@@ -71,6 +76,19 @@ def test_every_arm_trains(experiment: str, here: Path, capsys: pytest.CaptureFix
             ["layer1.0.conv2", "`channels` (=16)", "`num_groups` (=3)", "choose one of"],
         ),
         (["--surgery.sites", "layer9.*"], ["`sites` (='layer9.*')", "near misses", "layer3.0.conv2"]),
+        (["--surgery.sites", "{kernel_siz: 3}"], ["no condition 'kernel_siz'", "kernel_size"]),
+        (["--surgery.sites", "{stage: 4}"], ["'stage' (=4) matches no convolution", "there are 1, 2, 3"]),
+        (["--surgery.sites", "{predicate: os.sep}"], ["'predicate' (='os.sep')", "dotted path"]),
+        (
+            ["--surgery.sites", "conv1", "--surgery.action", "replace", "--surgery.unit", "CRU"],
+            ["1 of the 1 selected sites: conv1", "leave them out of `sites`"],
+        ),
+        (
+            [f"--surgery.{key}" for key in ("sites={stride: 2}", "action=replace", "stride_policy=unit")],
+            ["layer2.0.conv1", "layer3.0.conv1", "choose `stride_policy` pool_before or pool_after"],
+        ),
+        (["--weights", "nowhere.pth"], ["`weights` (='nowhere.pth')", "is not a file"]),
+        (["--weights", "a.pth", "--ckpt_path", "b.ckpt"], ["--weights and --ckpt_path", "leave one out"]),
         (["--optimizer.lr", "-1"], ["`optimizer`", "-1"]),
         (["--data.batch_size", "65", "--trainer.devices", "2"], ["`batch_size` (=65)", "divisible", "choose 64"]),
         (["--data.val_size", "5000"], ["`val_size` (=5000)", "1437"]),
@@ -118,6 +136,52 @@ def test_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -
 def test_evaluation_without_weights_is_refused(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--config", "experiments/baseline.yaml", *QUICK]) == 2
     assert f"{name} needs the weights to evaluate: --ckpt_path" in capsys.readouterr().err
+
+
+def test_conditions_and_policies_reach_the_surgery(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sites = "{all: [{kernel_size: 3}, {not: {stage: 3}}], in_channels: [16, 64], every: 2}"
+    policies = ["--surgery.channel_policy", "project_after", "--surgery.stride_policy", "pool_after"]
+    assert fit("ablation_cru", "--surgery.sites", sites, *policies) == 0
+    run = Run(capsys.readouterr().out, here)
+    table = [line.split() for line in run.output.splitlines() if line.strip().startswith("layer")]
+    assert [words[0] for words in table] == ["layer1.0.conv1", "layer2.0.conv1"]
+    assert "CRU -> AvgPool2d -> Conv2d(16, 32, 1x1)" in run.output
+
+
+def test_a_mapping_of_sites_replaces_the_one_before(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, sites in {"first": "{kernel_size: 3, stage: [1, 2]}", "second": "{stage: 3, stride: 1}"}.items():
+        (here / f"{name}.yaml").write_text(f"surgery:\n  sites: {sites}\n")
+    assert fit("ablation_sru", "--config", str(here / "first.yaml"), "--config", str(here / "second.yaml")) == 0
+    assert "SRU insert_after at 1 site," in capsys.readouterr().out
+
+
+def test_a_fit_warns_of_what_spoils_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit("ablation_scconv", "--surgery.unit.gate_mode", "hard", "--surgery.sites", "{kernel_size: 1}") == 0
+    run = Run(capsys.readouterr().out, here)
+    warnings = [line for line in run.output.splitlines() if line.startswith("warning  ")]
+    assert [line.split()[1:3] for line in warnings] == [["no", "gradient"], ["the", "replacement"]]
+    assert max(map(len, run.output.split("epoch 1/1")[0].splitlines())) <= 120
+
+
+def test_a_public_checkpoint_is_evaluated_and_trained_further(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = CifarResNet(10, depth=8)
+    for stage, channels in enumerate((16, 32, 64), start=1):
+        net.set_submodule(f"layer{stage}.0.conv2", PublicScConv(channels, "cheng_haha"))
+    torch.save({"state_dict": net.state_dict()}, here / "public.pth")
+    arguments = ["--config", "experiments/ablation_scconv.yaml", "--config", "configs/unit/scconv_cheng_haha.yaml"]
+    arguments += [*QUICK, "--weights", str(here / "public.pth")]
+    assert main(["test", *arguments]) == 0
+    tested = re.search(r"test/loss (\S+)", capsys.readouterr().out)
+    assert tested
+    data = Digits(batch_size=360)
+    data.prepare_data()
+    data.setup("test")
+    images, labels = next(iter(data.test_dataloader()))
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(net.eval()(images), labels)
+    assert float(tested[1]) == pytest.approx(loss.item(), abs=2e-3)
+    assert main(["fit", *arguments, *SHORT]) == 0
+    assert "test/acc1" in capsys.readouterr().out
 
 
 def test_a_defect_keeps_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

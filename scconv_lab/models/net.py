@@ -1,6 +1,10 @@
 """What all backbones have in common."""
 
+from collections.abc import Sequence
+
 from torch import nn
+
+from scconv_lab.errors import UserError
 
 
 class Net(nn.Module):
@@ -9,3 +13,10 @@ class Net(nn.Module):
     The law: ``Net(num_classes, *, ...)`` maps (B, 3, H, W) to logits (B, num_classes). A net is always built plain;
     units reach it by `scconv_lab.surgery` alone.
     """
+
+
+def require_widths(widths: Sequence[int], *, stages: int) -> tuple[int, ...]:
+    """Give the channels of the stages as a tuple, or raise UserError unless there is one number a stage, at least 1."""
+    if len(widths) != stages or any(width < 1 for width in widths):
+        raise UserError(f"`widths` (={tuple(widths)}) must be {stages} numbers of channels, each at least 1")
+    return tuple(widths)

@@ -1,7 +1,7 @@
 """Reads checkpoints of public ScConv code."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
@@ -20,6 +20,11 @@ _RENAMES = {
     "CRU.PWC2.weight": "cru.pwc_low.weight",
 }
 _PUBLIC_KEY = re.compile(rf"(?:^|(?<=\.))({'|'.join(map(re.escape, _RENAMES))})$")
+
+
+def holds_public_units(names: Iterable[str]) -> bool:
+    """Whether any of a state dict's names is public ScConv code's."""
+    return any(_PUBLIC_KEY.search(name) for name in names)
 
 
 def convert_public_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

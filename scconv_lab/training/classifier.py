@@ -1,6 +1,6 @@
 """The LightningModule of every experiment."""
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from scconv_lab.data import IGNORE_INDEX
 from scconv_lab.errors import UserError
 from scconv_lab.models import Net
+from scconv_lab.models.pretrained import without_pretrained
 from scconv_lab.surgery import SurgeryReport, apply_surgery
 from scconv_lab.training.metrics import accuracies
 from scconv_lab.training.spec import Spec, build, factory
@@ -71,6 +72,12 @@ class Classifier(LightningModule):
             self.net.to(memory_format=torch.channels_last)
         self.val_loss, self.val_accuracies = MeanMetric(), accuracies(num_classes, prefix="val/")
         self.test_loss, self.test_accuracies = MeanMetric(), accuracies(num_classes, prefix="test/")
+
+    @classmethod
+    def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:
+        """Rebuild a classifier; the net's pretrained weights, which the checkpoint replaces, are not read."""
+        with without_pretrained():
+            return super().load_from_checkpoint(*args, **kwargs)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) to logits (B, num_classes)."""

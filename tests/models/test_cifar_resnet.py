@@ -1,5 +1,7 @@
 """The small ResNet of He et al., section 4.2, with projection shortcuts."""
 
+import re
+
 import pytest
 import torch
 import torchvision
@@ -83,3 +85,29 @@ def test_another_depth_is_refused(depth):
 def test_all_but_the_classes_is_named():
     with pytest.raises(TypeError):
         CifarResNet(10, 20)
+
+
+@pytest.mark.parametrize("size", [8, 13])
+def test_other_widths(size):
+    net = CifarResNet(7, depth=8, widths=(5, 3, 9))
+    names = ("conv1", "layer1.0.conv2", "layer2.0.conv2", "layer3.0.conv2")
+    assert [net.get_submodule(name).out_channels for name in names] == [5, 5, 3, 9]
+    assert net.widths == (5, 3, 9)
+    logits = net(torch.randn(2, 3, size, size))
+    assert logits.shape == (2, 7)
+    logits.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+def test_widths_of_16_32_64_are_the_default():
+    nets = []
+    for arguments in ({}, {"widths": [16, 32, 64]}):
+        torch.manual_seed(1)
+        nets.append(CifarResNet(10, depth=8, **arguments).state_dict())
+    assert all(torch.equal(nets[0][key], nets[1][key]) for key in nets[0])
+
+
+@pytest.mark.parametrize("widths", [(16, 32), (16, 32, 64, 128), (16, 0, 64)])
+def test_other_than_three_widths_are_refused(widths):
+    with pytest.raises(UserError, match=rf"`widths` \(={re.escape(str(widths))}\) must be 3 numbers .* at least 1"):
+        CifarResNet(10, widths=widths)

@@ -1,6 +1,7 @@
 """ResNet and ResNeXt: torchvision's own, but for the stem of small images."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -117,3 +118,36 @@ def test_another_stem_is_refused(cls):
 def test_all_but_the_classes_is_named(cls):
     with pytest.raises(TypeError):
         cls(10, 50)
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+@pytest.mark.parametrize("depth", [18, 50])
+def test_other_widths(depth, stem):
+    """Widths of 8, 12, 20, 24: no two alike, none torchvision's."""
+    torch.manual_seed(0)
+    net = ResNet(7, depth=depth, stem=stem, widths=(8, 12, 20, 24))
+    assert [net.conv1.out_channels, net.bn1.num_features] == [8, 8]
+    assert [net.get_submodule(f"layer{i}.1.conv2").out_channels for i in (1, 2, 3, 4)] == [8, 12, 20, 24]
+    assert net.fc.in_features == 24 * (4 if depth == 50 else 1)
+    with torch.device("meta"):
+        assert list(net.state_dict()) == list(ResNet(7, depth=depth, stem=stem).state_dict())
+    assert net.conv1.weight.std().item() == pytest.approx((2 / (8 * net.conv1.kernel_size[0] ** 2)) ** 0.5, rel=0.1)
+    logits = net(torch.randn(2, 3, 37, 37))
+    assert logits.shape == (2, 7)
+    logits.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+def test_widths_of_torchvision_are_torchvisions_weights():
+    torch.manual_seed(1)
+    net = ResNet(5, depth=50, widths=(64, 128, 256, 512)).state_dict()
+    torch.manual_seed(1)
+    theirs = torchvision.models.resnet50(num_classes=5).state_dict()
+    assert list(net) == list(theirs)
+    assert all(torch.equal(net[key], theirs[key]) for key in theirs)
+
+
+@pytest.mark.parametrize("widths", [(64, 128, 256), (64, 128, 256, 0)])
+def test_other_than_four_widths_are_refused(widths):
+    with pytest.raises(UserError, match=rf"`widths` \(={re.escape(str(widths))}\) must be 4 numbers .* at least 1"):
+        ResNet(10, widths=widths)

@@ -53,6 +53,7 @@ class TestRecord:
         assert config["optimizer"]["init_args"]["momentum"] == 0.9
         assert config["experiment"] == "ablation_sru"
         assert config["seed_everything"] == 0
+        assert config["preflight"] == []
 
     def test_code_is_named(self, record: dict[str, Any]) -> None:
         config = record["config"]
