@@ -1,6 +1,5 @@
 """LightningCLI with the lab's vocabulary: net, surgery, optimizer and data beside Lightning's trainer."""
 
-import inspect
 import logging
 import os
 import sys
@@ -19,24 +18,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
-from scconv_lab.models import Net
-from scconv_lab.models.pretrained import without_pretrained
-from scconv_lab.nn import Unit
+from scconv_lab.keys import declare_keys, plain_values
+from scconv_lab.models import without_pretrained
 from scconv_lab.parser import LabParser
-from scconv_lab.surgery import apply_surgery
 from scconv_lab.training import Classifier, tracking
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
 from scconv_lab.training.console import Console
 from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.weights import load_weights
 
-_SURGERY_KEYS = [key for key in inspect.signature(apply_surgery).parameters if key != "net"]
-_OF_THE_SITE = {"channels", "out_channels", "stride", "dilation", "device", "dtype"}
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
 
 
@@ -81,36 +74,7 @@ class LabCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare the lab's own keys and hand them to the classifier as plain values."""
         assert isinstance(parser, LabParser)
-        parser.add_argument(
-            "--bases", type=list[str], help="Files that this one builds on, relative to it; read before it."
-        )
-        parser.add_argument(
-            "--experiment", type=str | None, default=self.experiment, help="The question that the run belongs to."
-        )
-        parser.add_argument(
-            "--final_test", type=bool, default=True, help="Whether fit ends by testing its best checkpoint, once."
-        )
-        parser.add_argument(
-            "--threads", type=int | None, default=None, help="CPU threads of each process; null is torch's choice."
-        )
-        parser.add_argument(
-            "--weights",
-            type=str | None,
-            default=None,
-            help="File of weights that the net starts from, units included: this lab's, or public ScConv code's.",
-        )
-        parser.add_class_group(Net, "net", skip={"num_classes"})
-        parser.add_class_group(Unit, "surgery.unit", skip=_OF_THE_SITE, required=False)
-        parser.add_function_arguments(apply_surgery, "surgery", skip={"net", "unit"})
-        parser.let_free("surgery.sites")
-        parser.add_class_group(Optimizer, "optimizer", skip={"params"})
-        parser.add_class_group(LRScheduler, "lr_scheduler", skip={"optimizer"}, required=False)
-        parser.class_groups["data"] = ImageDataModule
-        for key in ("net", "optimizer", "lr_scheduler"):
-            parser.link(key, f"model.{key}", compute_fn=plain_values)
-        parser.link(tuple(f"surgery.{key}" for key in _SURGERY_KEYS), "model.surgery", compute_fn=surgery_arguments)
-        for key in ("num_classes", "image_shape"):
-            parser.link(f"data.{key}", f"model.{key}", apply_on="instantiate")
+        declare_keys(parser, experiment=self.experiment)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, after refusing keys that the parser would let pass."""
@@ -258,16 +222,6 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     finally:
         tracking.finish(code)
     return code
-
-
-def plain_values(value: Any) -> Any:
-    """A parsed group as plain dicts, so that a checkpoint can hold it."""
-    return value.as_dict() if isinstance(value, Namespace) else value
-
-
-def surgery_arguments(*values: Any) -> dict[str, Any]:
-    """The values of the surgery's keys, in their order, as the classifier takes them."""
-    return {key: plain_values(value) for key, value in zip(_SURGERY_KEYS, values, strict=True)}
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -22,6 +22,7 @@ LAW = {
     "training": {"errors", "ops", "nn", "models", "surgery", "complexity", "data"},
 }
 LAW["parser"] = {*LAW} - {"parser"}
+LAW["keys"] = {*LAW} - {"keys"}
 LAW["lab_cli"] = {*LAW} - {"lab_cli"}
 LAW["cli"] = {*LAW} - {"cli"}
 

@@ -174,18 +174,22 @@ def _say_refused(refused: dict[str, str], selected: int) -> str:
 
 
 def _one_line(module: nn.Module) -> str:
-    """A module's type, and of a convolution its shape; the arguments of a unit are the surgery's own."""
+    """A module's type, and of a convolution its shape: "Conv2d(64, 128, 3x3/2, groups 32)", /2 the stride."""
     if isinstance(module, nn.Sequential):
         return " -> ".join(_one_line(part) for part in module)
     if isinstance(module, Parallel):
         return f"{_one_line(module.conv)} + {_one_line(module.unit)}"
     if not isinstance(module, nn.Conv2d):
         return type(module).__name__
-    parts = [str(module.in_channels), str(module.out_channels), "x".join(map(str, module.kernel_size))]
-    parts += [f"stride {'x'.join(map(str, dict.fromkeys(module.stride)))}"] * (module.stride != (1, 1))
-    parts += [f"dilation {'x'.join(map(str, dict.fromkeys(module.dilation)))}"] * (module.dilation != (1, 1))
+    stride = f"/{_sizes(module.stride)}" if module.stride != (1, 1) else ""
+    parts = [str(module.in_channels), str(module.out_channels), "x".join(map(str, module.kernel_size)) + stride]
+    parts += [f"dilation {_sizes(module.dilation)}"] * (module.dilation != (1, 1))
     parts += [f"groups {module.groups}"] * (module.groups != 1)
     return f"{type(module).__name__}({', '.join(parts)})"
+
+
+def _sizes(sizes: tuple[int, ...]) -> str:
+    return "x".join(map(str, sizes if len(set(sizes)) > 1 else sizes[:1]))
 
 
 def _params(module: nn.Module) -> int:

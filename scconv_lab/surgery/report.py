@@ -1,6 +1,6 @@
 """What surgery did."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from rich import box
@@ -46,12 +46,20 @@ class SurgeryReport:
         return f"{self.unit} {self.action} at {sites}, {self.params_added:+,} params"
 
     def __rich__(self) -> Table:
-        """A table for ``rich.print(report)``; neighbours that change alike share a row."""
-        table = Table("sites", "before", "after", box=box.SIMPLE_HEAD, pad_edge=False)
+        """A table for ``rich.print(report)``; neighbours that change alike share a row, its params count for each."""
+        table = Table("sites", "before", "after", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         table.add_column("params", justify="right")
-        for _, alike in groupby(self.edits, key=lambda edit: (edit.before, edit.after)):
+        for _, alike in groupby(self.edits, key=lambda edit: replace(edit, site="", unit="")):
             edits = list(alike)
-            first, count = edits[0], len(edits)
-            sites = first.site if count == 1 else f"{first.site} ... {edits[-1].site} ({count})"
-            table.add_row(sites, first.before, first.after, f"{first.params_before:,} -> {first.params_after:,}")
+            first = edits[0]
+            sites = first.site if len(edits) == 1 else f"{_shared_name([e.site for e in edits])} ({len(edits)})"
+            table.add_row(sites, first.before, first.after, f"{first.params_after - first.params_before:+,}")
         return table
+
+
+def _shared_name(sites: list[str]) -> str:
+    """Names as one, with a star for what differs: "layer3.*.conv2"."""
+    parts = [site.split(".") for site in sites]
+    if len({len(names) for names in parts}) > 1:
+        return f"{sites[0]} ... {sites[-1]}"
+    return ".".join(names[0] if len(set(names)) == 1 else "*" for names in zip(*parts, strict=True))

@@ -1,0 +1,66 @@
+"""The lab's own keys, and what of them reaches the classifier."""
+
+import inspect
+from typing import Any
+
+from jsonargparse import Namespace
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from scconv_lab.data import ImageDataModule
+from scconv_lab.models import Net
+from scconv_lab.nn import Unit
+from scconv_lab.parser import LabParser
+from scconv_lab.surgery import apply_surgery
+
+_SURGERY_KEYS = [key for key in inspect.signature(apply_surgery).parameters if key != "net"]
+_OF_THE_SITE = {"channels", "out_channels", "stride", "dilation", "device", "dtype"}
+
+
+def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
+    """Declare the keys beside Lightning's, and hand them to the classifier as plain values.
+
+    Args:
+        parser: The parser of one command.
+        experiment: The default of the key of that name.
+    """
+    parser.add_argument(
+        "--bases", type=list[str], help="Files that this one builds on, relative to it; read before it."
+    )
+    parser.add_argument(
+        "--experiment", type=str | None, default=experiment, help="The question that the run belongs to."
+    )
+    parser.add_argument(
+        "--final_test", type=bool, default=True, help="Whether fit ends by testing its best checkpoint, once."
+    )
+    parser.add_argument(
+        "--threads", type=int | None, default=None, help="CPU threads of each process; null is torch's choice."
+    )
+    parser.add_argument(
+        "--weights",
+        type=str | None,
+        default=None,
+        help="File of weights that the net starts from, units included: this lab's, or public ScConv code's.",
+    )
+    parser.add_class_group(Net, "net", skip={"num_classes"})
+    parser.add_class_group(Unit, "surgery.unit", skip=_OF_THE_SITE, required=False)
+    parser.add_function_arguments(apply_surgery, "surgery", skip={"net", "unit"})
+    parser.let_free("surgery.sites")
+    parser.add_class_group(Optimizer, "optimizer", skip={"params"})
+    parser.add_class_group(LRScheduler, "lr_scheduler", skip={"optimizer"}, required=False)
+    parser.class_groups["data"] = ImageDataModule
+    for key in ("net", "optimizer", "lr_scheduler"):
+        parser.link(key, f"model.{key}", compute_fn=plain_values)
+    parser.link(tuple(f"surgery.{key}" for key in _SURGERY_KEYS), "model.surgery", compute_fn=surgery_arguments)
+    for key in ("num_classes", "image_shape"):
+        parser.link(f"data.{key}", f"model.{key}", apply_on="instantiate")
+
+
+def plain_values(value: Any) -> Any:
+    """A parsed group as plain dicts, so that a checkpoint can hold it."""
+    return value.as_dict() if isinstance(value, Namespace) else value
+
+
+def surgery_arguments(*values: Any) -> dict[str, Any]:
+    """The values of the surgery's keys, in their order, as the classifier takes them."""
+    return {key: plain_values(value) for key, value in zip(_SURGERY_KEYS, values, strict=True)}
