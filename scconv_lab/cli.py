@@ -14,6 +14,7 @@ COMMANDS = {
     "validate": "evaluate a checkpoint on the validation split",
     "test": "evaluate a checkpoint on the test set",
     "predict": "write a checkpoint's predictions for the validation split to a CSV file",
+    "export": "write a checkpoint's net as ONNX, torch.export or safetensors, and check the file",
 }
 
 _HELP = f"""usage: scconv-lab COMMAND [--config FILE ...] [--KEY VALUE ...]
@@ -50,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if arguments[0] not in COMMANDS:
             raise UserError(f"there is no command {arguments[0]!r}{nearest(arguments[0], list(COMMANDS))}")
+        if arguments[0] == "export":
+            from scconv_lab.export import run as export
+
+            return export(arguments[1:])
         expanded, experiment = expand_arguments(arguments)
         from scconv_lab.lab_cli import run
 

@@ -21,6 +21,7 @@ LAW = {
     "surgery": {"errors", "ops", "nn"},
     "training": {"errors", "ops", "nn", "models", "surgery", "complexity", "data"},
 }
+LAW["export"] = {"errors", "config", "models", "training"}
 LAW["parser"] = {*LAW} - {"parser"}
 LAW["keys"] = {*LAW} - {"keys"}
 LAW["lab_cli"] = {*LAW} - {"lab_cli"}

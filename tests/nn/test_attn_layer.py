@@ -6,8 +6,7 @@ import pytest
 import timm
 import torch
 
-from scconv_lab.nn import CRU, SRU, ScConv
-from scconv_lab.nn.controls import SE
+from scconv_lab.nn import CRU, SE, SRU, ScConv
 
 
 @pytest.mark.parametrize("unit", [SRU, CRU, ScConv, partial(ScConv, num_groups="auto"), SE])

@@ -1,0 +1,56 @@
+"""The words of `scconv-lab export`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scconv_lab.config import nearest
+from scconv_lab.errors import UserError
+from scconv_lab.export.write import export
+
+_HELP = """usage: scconv-lab export --ckpt FILE --format FORMAT [--output FILE]
+
+Write a checkpoint's net, in evaluation mode and fp32, for other programs. The file is read back and has to agree
+with the net. It takes images (batch, C, H, W), prepared as in training, at any batch size, and gives logits.
+
+options:
+  --ckpt FILE      a checkpoint of a fit: RUN_FOLDER/checkpoints/best.ckpt
+  --format FORMAT  onnx         .onnx, for ONNX Runtime and others
+                   torch_export .pt2, for torch.export.load
+                   safetensors  .safetensors, weights and description, for scconv_lab.export.load_safetensors
+  --output FILE    the file to write; beside the checkpoint and named as it, if left out
+  -h, --help       this text
+"""
+
+_EXAMPLES = {
+    "--ckpt": "RUN_FOLDER/checkpoints/best.ckpt",
+    "--format": "onnx",
+    "--output": "net.onnx",
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; see `scconv_lab.cli.main` for the exit codes."""
+    if "-h" in arguments or "--help" in arguments:
+        print(_HELP, end="")
+        return 0
+    given = _parse(arguments)
+    for option in ("--ckpt", "--format"):
+        if option not in given:
+            raise UserError(f"export needs {option}, such as {option} {_EXAMPLES[option]}")
+    output = given.get("--output")
+    export(Path(given["--ckpt"]), file_format=given["--format"], output=Path(output) if output else None)
+    return 0
+
+
+def _parse(arguments: Sequence[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    rest = iter(arguments)
+    for argument in rest:
+        option, equals, value = argument.partition("=")
+        if option not in _EXAMPLES:
+            raise UserError(f"export has no option {argument!r}{nearest(option, list(_EXAMPLES))}")
+        value = value if equals else next(rest, "")
+        if not value or value.startswith("--"):
+            raise UserError(f"{option} needs a value, such as {option} {_EXAMPLES[option]}")
+        given[option] = value
+    return given

@@ -1,0 +1,129 @@
+"""The files that a net can be written to, and how each is read back."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scconv_lab.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from scconv_lab.training import Classifier
+
+_METADATA = "hyper_parameters"
+_ONE_ONNX_FILE = 2_000_000_000  # bytes of weights; protobuf, in which ONNX is written, ends at 2 GiB
+
+
+def load_safetensors(path: str | Path) -> "nn.Module":
+    """Rebuild a net from a file of ``scconv-lab export --format safetensors``, and from nothing else.
+
+    Returns:
+        The net on the CPU, in evaluation mode: (B, C, H, W) to logits (B, num_classes).
+
+    Raises:
+        UserError: (a ValueError) if the file is missing, damaged, or without the description of a net of this lab.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    from scconv_lab.models.pretrained import without_pretrained
+    from scconv_lab.training import Classifier
+
+    if not Path(path).is_file():
+        raise UserError(f"{path} is not there; `scconv-lab export --format safetensors` writes such a file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = (file.metadata() or {}).get(_METADATA)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(f"{path} is not a readable safetensors file ({error}); export it again") from error
+    if description is None:
+        raise UserError(
+            f"{path} holds tensors and no description of a net (metadata {_METADATA!r}); "
+            "give a file that `scconv-lab export --format safetensors` wrote"
+        )
+    with without_pretrained():
+        net = Classifier(**json.loads(description)).net
+    net.load_state_dict(tensors)
+    return net.eval()
+
+
+def _write_safetensors(classifier: "Classifier", _: "Tensor", path: Path) -> None:
+    import torch
+    from safetensors.torch import save
+
+    tensors = {
+        name: tensor.clone(memory_format=torch.contiguous_format)  # safetensors takes no two names for one memory
+        for name, tensor in classifier.net.state_dict().items()
+    }
+    path.write_bytes(save(tensors, metadata={"format": "pt", _METADATA: json.dumps(dict(classifier.hparams))}))
+
+
+def _trace(classifier: "Classifier", images: "Tensor") -> "torch.export.ExportedProgram":
+    import torch
+
+    program = torch.export.export(classifier.net, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # the folders of this machine
+    return program
+
+
+def _write_torch_export(classifier: "Classifier", images: "Tensor", path: Path) -> None:
+    import torch
+
+    torch.export.save(_trace(classifier, images), path)
+
+
+def _read_torch_export(path: Path) -> "Callable[[Tensor], Tensor]":
+    import torch
+
+    return torch.export.load(path).module()
+
+
+def _write_onnx(classifier: "Classifier", images: "Tensor", path: Path) -> None:
+    import torch
+
+    weights = sum(tensor.nbytes for tensor in classifier.net.state_dict().values())
+    torch.onnx.export(
+        _trace(classifier, images),
+        f=path,
+        dynamo=True,
+        verbose=False,
+        input_names=["images"],
+        output_names=["logits"],
+        dynamic_shapes=({0: "batch"},),
+        external_data=weights > _ONE_ONNX_FILE,
+    )
+
+
+def _read_onnx(path: Path) -> "Callable[[Tensor], Tensor]":
+    import onnxruntime
+    import torch
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors alone
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a net is written to a file and read back.
+
+    ``write`` takes the classifier, two images and the path; ``read`` gives a function of images (B, C, H, W).
+    """
+
+    suffix: str
+    write: "Callable[[Classifier, Tensor, Path], None]"
+    read: "Callable[[Path], Callable[[Tensor], Tensor]]"
+
+
+FORMATS = {
+    "onnx": Format(".onnx", _write_onnx, _read_onnx),
+    "torch_export": Format(".pt2", _write_torch_export, _read_torch_export),
+    "safetensors": Format(".safetensors", _write_safetensors, load_safetensors),
+}
