@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -77,11 +78,27 @@ def test_commands_that_need_more_than_this_machine_name_files_that_are_there(lin
     assert not [file for file in files if not (REPOSITORY / file).is_file()]
 
 
+@pytest.mark.parametrize("line", re.findall(r"^uv run --locked scconv-lab .*RUN/.*$", README, re.M))
+def test_commands_on_a_run_work(
+    line: str,
+    quick_run: Run,
+    workspace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(workspace)
+    copy = shutil.copytree(quick_run.folder, tmp_path / "RUN")
+    assert main([word.replace("RUN/", f"{copy}/") for word in arguments(line)]) == 0
+    assert re.search(r"test/acc1|written  .*best\.onnx", capsys.readouterr().out)
+
+
 @pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.splitlines()[0])
 def test_python_runs(code: str, quick_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(code.replace("RUN/", f"{quick_run.folder}/"), "README.md", "exec"), {})
+    printed = capsys.readouterr().out
     for comment in re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE):
-        assert comment in capsys.readouterr().out
+        assert comment in printed
 
 
 def test_files_named_in_readme_exist() -> None:
