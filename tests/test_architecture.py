@@ -12,14 +12,15 @@ PACKAGE = Path(__file__).parent.parent / "scconv_lab"
 # what each part of the lab may import of the others
 LAW = {
     "errors": set(),
+    "meta": set(),
     "config": {"errors"},
     "data": {"errors"},
     "ops": {"errors"},
     "nn": {"errors", "ops"},
-    "complexity": {"errors"},
-    "models": {"errors", "ops", "nn", "complexity"},
-    "surgery": {"errors", "ops", "nn"},
-    "training": {"errors", "ops", "nn", "models", "surgery", "complexity", "data"},
+    "complexity": {"errors", "meta"},
+    "models": {"errors", "meta", "ops", "nn", "complexity"},
+    "surgery": {"errors", "meta", "ops", "nn"},
+    "training": {"errors", "meta", "ops", "nn", "models", "surgery", "complexity", "data"},
 }
 LAW["export"] = {"errors", "config", "models", "training"}
 LAW["parser"] = {*LAW} - {"parser"}

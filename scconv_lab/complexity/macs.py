@@ -1,10 +1,10 @@
 """Counts multiply-accumulates."""
 
-import copy
-
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from scconv_lab.meta import meta_copy
 
 
 def count_macs(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
@@ -18,7 +18,7 @@ def count_macs(net: nn.Module, image_shape: tuple[int, int, int]) -> int:
         net: Maps (B, C, H, W) to anything.
         image_shape: C, H and W of an image.
     """
-    meta_net = copy.deepcopy(net).to("meta").eval()
+    meta_net = meta_copy(net).eval()
     dtype = next((parameter.dtype for parameter in net.parameters()), None)
     images = torch.empty(1, *image_shape, device="meta", dtype=dtype)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -174,8 +174,6 @@ def _bad_split(channels: int, out_channels: int, alpha: float, squeeze_ratio: in
         way_out = "a single channel cannot be split"
     elif fitting:
         way_out = f"{choose_one_of(nearest)} for `alpha`"
-    elif (channels - up) // squeeze_ratio > out_channels:
-        way_out = "choose a larger `squeeze_ratio`"
     else:
         way_out = "choose a smaller `squeeze_ratio` or `groups`"
     return (

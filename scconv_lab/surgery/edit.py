@@ -99,6 +99,7 @@ def apply_surgery(
         if channels_last:
             part.to(memory_format=torch.channels_last)
         successor = successors[there] = _join(action, part, there)
+        successor.training = conv.training
         path = next(name for name, module in successor.named_modules(prefix=place) if module is built)
         edits.append(Edit(site, path, _one_line(there), _one_line(successor), _params(there), _params(successor)))
     if refused:

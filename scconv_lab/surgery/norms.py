@@ -25,7 +25,7 @@ def following_norm(modules: Mapping[str, nn.Module], site: str) -> str:
         UserError: (a ValueError) if something else follows, or nothing.
     """
     parent, _, own = site.rpartition(".")
-    children = list(modules[parent].named_children())
+    children = [(name, child) for name, child in modules[parent]._modules.items() if child is not None]
     behind = children[[name for name, _ in children].index(own) + 1 :]
     name, follower = next(
         (child for child in behind if not type(child[1]).__name__.startswith(("Identity", "Drop"))), ("", None)

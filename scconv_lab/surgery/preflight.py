@@ -1,11 +1,12 @@
 """Looks for what would spoil a training after surgery, before it starts."""
 
-import copy
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from scconv_lab.meta import meta_copy
 from scconv_lab.nn import CRU
 from scconv_lab.surgery.norms import is_norm
 from scconv_lab.surgery.report import SurgeryReport
@@ -29,11 +30,26 @@ def preflight(net: nn.Module, report: SurgeryReport, image_shape: tuple[int, int
     Returns:
         The warnings; none where all is well.
     """
-    copied = copy.deepcopy(net).to("meta").train()
+    copied = meta_copy(net).train()
+    for module in copied.modules():
+        module._forward_hooks.clear()
+        module._backward_hooks.clear()
+        module._backward_pre_hooks.clear()
     normalised = _outputs_into_norms(copied, {edit.site for edit in report.edits})
     dtype = next(net.parameters()).dtype
-    copied(torch.empty(2, *image_shape, device="meta", dtype=dtype)).sum().backward()
+    output = copied(torch.empty(2, *image_shape, device="meta", dtype=dtype))
+    losses = [part.sum() for part in _tensors(output) if part.requires_grad]
+    if losses:
+        torch.stack(losses).sum().backward()
     return [*_without_norm(copied, report, normalised), *_without_gradient(copied), *_grown(report)]
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    """The tensors of what a net puts out: one, or tuples, lists and mappings of them."""
+    if isinstance(output, Tensor):
+        return [output]
+    parts = output.values() if isinstance(output, Mapping) else output if isinstance(output, tuple | list) else ()
+    return [tensor for part in parts for tensor in _tensors(part)]
 
 
 def _outputs_into_norms(net: nn.Module, places: set[str]) -> set[str]:
@@ -42,10 +58,10 @@ def _outputs_into_norms(net: nn.Module, places: set[str]) -> set[str]:
     made: dict[int, tuple[str, Tensor]] = {}
 
     def note_output(name: str, output: Any) -> None:
-        made[id(output)] = (name, output)
+        made[id(_whole(output))] = (name, output)
 
     def note_input(inputs: tuple[Any, ...]) -> None:
-        reached.update(made[id(x)][0] for x in inputs if id(x) in made)
+        reached.update(made[id(_whole(x))][0] for x in inputs if id(_whole(x)) in made)
 
     for name, module in net.named_modules(remove_duplicate=False):
         if name in places:
@@ -53,6 +69,11 @@ def _outputs_into_norms(net: nn.Module, places: set[str]) -> set[str]:
         if is_norm(module):
             module.register_forward_pre_hook(lambda module, inputs: note_input(inputs))
     return reached
+
+
+def _whole(x: Any) -> Any:
+    """What a permuted view, or a flattened one, shows."""
+    return x if getattr(x, "_base", None) is None else x._base
 
 
 def _without_norm(net: nn.Module, report: SurgeryReport, normalised: set[str]) -> list[str]:

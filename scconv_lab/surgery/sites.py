@@ -144,13 +144,19 @@ def _select(selector: Selector, found: list[Site]) -> list[Site]:
 
 
 def _meeting_any(selectors: Sequence[Any], found: list[Site]) -> list[Site]:
-    if not selectors:
-        raise UserError("`sites` is an empty list; name at least one site, or leave the surgery out")
+    _require_some(selectors)
     names = {site.name for selector in selectors for site in _select(selector, found)}
     return [site for site in found if site.name in names]
 
 
+def _require_some(selectors: Sequence[Any] | Mapping[str, Any]) -> None:
+    if not selectors:
+        what = "mapping" if isinstance(selectors, Mapping) else "list"
+        raise UserError(f"`sites` is an empty {what}; name at least one site, or leave the surgery out")
+
+
 def _meeting_all(conditions: Mapping[str, Any], found: list[Site]) -> list[Site]:
+    _require_some(conditions)
     unknown = [key for key in conditions if key not in _KEYS]
     if unknown:
         raise UserError(f"`sites` has no condition {unknown[0]!r}; choose one of {', '.join(_KEYS)}")
@@ -168,6 +174,7 @@ def _meeting(key: str, value: Any, found: list[Site]) -> set[str]:
     if key in ("any", "all") and (isinstance(value, str | Mapping) or not isinstance(value, Sequence)):
         raise UserError(f"`sites`: {key!r} (={value!r}) must be a list of selectors")
     if key == "all":
+        _require_some(value)
         parts = [{site.name for site in _select(part, found)} for part in value]
         chosen = set.intersection(*parts) if parts else set()
         if not chosen:
@@ -183,8 +190,12 @@ def _meeting(key: str, value: Any, found: list[Site]) -> set[str]:
         chosen = {site.name for site in found if read(site) and all(low <= number <= high for number in read(site))}
         if not chosen:
             there = sorted({number for site in found for number in read(site)})
-            raise UserError(f"`sites`: {key!r} (={value!r}) matches no convolution; there are {_listed(there)}")
+            listed = _listed(there) if there else "none"
+            raise UserError(f"`sites`: {key!r} (={value!r}) matches no convolution; there are {listed}")
         return chosen
+    if key in ("block", "name") and not isinstance(value, str):
+        what = "a glob" if key == "name" else "a kind of block or a class name"
+        raise UserError(f"`sites`: {key!r} (={value!r}) must be {what}; list several in 'any'")
     if key == "block":
         chosen = {site.name for site in found if value in site.blocks}
         if not chosen:

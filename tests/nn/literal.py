@@ -105,18 +105,22 @@ def hard_gate(w, threshold):
 
 
 def reconstruct(x1, x2):
-    """Equation 4: concat(X11 + X22, X12 + X21)."""
-    half = len(x1[0]) // 2
+    """Equation 4: concat(X11 + X22, X12 + X21). An odd number has no halves: X2 moves on by (C - 1) / 2 channels."""
+    channels = len(x1[0])
+    if channels % 2:
+        moved = [[sample[(c - (channels - 1) // 2) % channels] for c in range(channels)] for sample in x2]
+        return add(x1, moved)
+    half = channels // 2
     x11, x12 = split(x1, half)
     x21, x22 = split(x2, half)
     return concat(add(x11, x22), add(x12, x21))
 
 
-def conv(x, weight, bias=None, groups=1):
-    """Group-wise convolution of stride 1, with as many zeros around as keep H and W."""
+def conv(x, weight, bias=None, groups=1, stride=1, dilation=1):
+    """Group-wise convolution centred on every stride-th row and column, with zeros around."""
     in_size, out_size = len(weight[0]), len(weight) // groups
     kernel = len(weight[0][0])
-    pad = kernel // 2
+    middle = kernel // 2
     out = []
     for sample in x:
         height, width = len(sample[0]), len(sample[0][0])
@@ -124,14 +128,14 @@ def conv(x, weight, bias=None, groups=1):
         for o, kernels in enumerate(weight):
             first = (o // out_size) * in_size
             rows = []
-            for h in range(height):
+            for h in range(0, height, stride):
                 row = []
-                for w in range(width):
+                for w in range(0, width, stride):
                     value = torch.zeros_like(kernels[0][0][0]) if bias is None else bias[o]
                     for i in range(in_size):
                         for dh in range(kernel):
                             for dw in range(kernel):
-                                y, z = h + dh - pad, w + dw - pad
+                                y, z = h + (dh - middle) * dilation, w + (dw - middle) * dilation
                                 if 0 <= y < height and 0 <= z < width:
                                     value = value + kernels[i][dh][dw] * sample[first + i][y][z]
                     row.append(value)
@@ -139,6 +143,24 @@ def conv(x, weight, bias=None, groups=1):
             maps.append(rows)
         out.append(maps)
     return out
+
+
+def window_means(x, stride):
+    """The mean of every window of stride x stride values, of what is there where the border cuts one."""
+    height, width = len(x[0][0]), len(x[0][0][0])
+    return [
+        [
+            [
+                [
+                    mean(values_of([[row[w : w + stride] for row in channel[h : h + stride]]]))
+                    for w in range(0, width, stride)
+                ]
+                for h in range(0, height, stride)
+            ]
+            for channel in sample
+        ]
+        for sample in x
+    ]
 
 
 def pooled(y):
@@ -173,14 +195,15 @@ def fuse_joint(y1, y2):
     return add(out1, out2)
 
 
-def branches(x, p, alpha, groups):
+def branches(x, p, alpha, groups, *, stride=1, stride_in="squeeze", dilation=1):
     """The split of alpha C and the other channels, the squeezes, and equations 5 and 6."""
+    squeeze_stride, gwc_stride = (stride, 1) if stride_in == "squeeze" else (1, stride)
     up, low = split(x, math.floor(Fraction(str(alpha)) * len(x[0])))
-    up = conv(up, p["cru.squeeze_up.weight"])
-    low = conv(low, p["cru.squeeze_low.weight"])
-    gwc = conv(up, p["cru.gwc.weight"], p["cru.gwc.bias"], groups)
-    y1 = add(gwc, conv(up, p["cru.pwc_up.weight"]))
-    y2 = concat(conv(low, p["cru.pwc_low.weight"]), low)
+    up = conv(up, p["cru.squeeze_up.weight"], stride=squeeze_stride)
+    low = window_means(conv(low, p["cru.squeeze_low.weight"], stride=squeeze_stride), gwc_stride)
+    gwc = conv(up, p["cru.gwc.weight"], p["cru.gwc.bias"], groups, gwc_stride, dilation)
+    y1 = add(gwc, conv(up, p["cru.pwc_up.weight"], stride=gwc_stride))
+    y2 = concat(conv(low, p["cru.pwc_low.weight"]), low) if "cru.pwc_low.weight" in p else low
     return y1, y2
 
 
@@ -226,20 +249,84 @@ def sru(x, gamma, beta, *, gate_mode, gate_input, norm, num_groups=4, gate_thres
     return reconstruct(multiply(w1, value), multiply(w2, value))
 
 
-def scconv(x, p, *, order, fusion, **sru_choices):
-    """Any mixture of the readings, in any order."""
+def scconv(x, p, *, order, fusion, stride=1, stride_in="squeeze", dilation=1, groups=2, **sru_choices):
+    """Any mixture of the readings, in any order and shape."""
     x, p = scalars(x), {key: scalars(value) for key, value in p.items()}
     fuse = {"pairwise": fuse_pairwise, "joint": fuse_joint}[fusion]
 
     def s(x):
-        return sru(x, p["sru.weight"], p["sru.bias"], **sru_choices)
+        y = sru(x, p["sru.weight"], p["sru.bias"], **sru_choices)
+        return conv(y, p["sru.project.weight"]) if "sru.project.weight" in p else y
 
     def c(x):
-        return fuse(*branches(x, p, 0.5, 2))
+        return fuse(*branches(x, p, 0.5, groups, stride=stride, stride_in=stride_in, dilation=dilation))
 
     return stacked(
-        {"sru_cru": lambda: c(s(x)), "cru_sru": lambda: s(c(x)), "parallel": lambda: add(s(x), c(x))}[order]()
+        {
+            "sru_cru": lambda: c(s(x)),
+            "cru_sru": lambda: s(c(x)),
+            "parallel": lambda: add(s(window_means(x, stride)), c(x)),
+        }[order]()
     )
+
+
+# The same by whole tensors, for the many shapes: a convolution weighs the window around each place
+
+
+def conv_by_windows(x, weight, bias=None, groups=1, stride=1, dilation=1):
+    kernel, (height, width) = weight.shape[2], x.shape[2:]
+    reach = dilation * (kernel // 2)
+    padded = x.new_zeros(*x.shape[:2], height + 2 * reach, width + 2 * reach)
+    padded[:, :, reach : reach + height, reach : reach + width] = x
+    windows = padded.unfold(2, 2 * reach + 1, stride).unfold(3, 2 * reach + 1, stride)[..., ::dilation, ::dilation]
+    parts = zip(windows.chunk(groups, dim=1), weight.chunk(groups), strict=True)
+    y = torch.cat([torch.einsum("bihwkl,oikl->bohw", part, kernels) for part, kernels in parts], dim=1)
+    return y if bias is None else y + bias.view(-1, 1, 1)
+
+
+def window_means_of(x, stride):
+    rows = [part.mean((2, 3), keepdim=True) for row in x.split(stride, dim=2) for part in row.split(stride, dim=3)]
+    columns = -(-x.shape[3] // stride)
+    return torch.cat([torch.cat(rows[i : i + columns], dim=3) for i in range(0, len(rows), columns)], dim=2)
+
+
+def cru_by_windows(x, p, *, stride, stride_in, dilation, groups, prefix=""):
+    """Pairwise fusion, alpha 1/2."""
+    squeeze_stride, gwc_stride = (stride, 1) if stride_in == "squeeze" else (1, stride)
+    p = {name.removeprefix(prefix): value for name, value in p.items()}
+    half = x.shape[1] // 2
+    up = conv_by_windows(x[:, :half], p["squeeze_up.weight"], stride=squeeze_stride)
+    low = window_means_of(conv_by_windows(x[:, half:], p["squeeze_low.weight"], stride=squeeze_stride), gwc_stride)
+    y1 = conv_by_windows(up, p["gwc.weight"], p["gwc.bias"], groups, gwc_stride, dilation)
+    y1 = y1 + conv_by_windows(up, p["pwc_up.weight"], stride=gwc_stride)
+    y2 = torch.cat((conv_by_windows(low, p["pwc_low.weight"]), low), dim=1) if "pwc_low.weight" in p else low
+    e1, e2 = y1.mean((2, 3), keepdim=True).exp(), y2.mean((2, 3), keepdim=True).exp()
+    return (e1 * y1 + e2 * y2) / (e1 + e2)
+
+
+def sru_by_tensors(x, gamma, beta, num_groups):
+    """Soft gate on x, at a threshold of 1/2, and the paper's norm."""
+    grouped = x.unflatten(1, (num_groups, -1))
+    mu = grouped.mean((2, 3, 4), keepdim=True)
+    var = (grouped - mu).square().mean((2, 3, 4), keepdim=True)
+    gn_x = ((grouped - mu) / (var + 1e-5).sqrt()).flatten(1, 2) * gamma.view(-1, 1, 1) + beta.view(-1, 1, 1)
+    w = 1 / (1 + (-gn_x * (gamma / gamma.sum()).view(-1, 1, 1)).exp())
+    w1, w2 = torch.where(w > 0.5, 1.0, w), torch.where(w > 0.5, 0.0, w)
+    order = [(c - x.shape[1] // 2) % x.shape[1] for c in range(x.shape[1])]
+    return w1 * x + (w2 * x)[:, order]
+
+
+def scconv_by_windows(x, p, *, order, num_groups, **shape):
+    def s(x):
+        y = sru_by_tensors(x, p["sru.weight"], p["sru.bias"], num_groups)
+        return conv_by_windows(y, p["sru.project.weight"]) if "sru.project.weight" in p else y
+
+    def c(x):
+        return cru_by_windows(x, p, prefix="cru.", **shape)
+
+    if order == "parallel":
+        return s(window_means_of(x, shape["stride"])) + c(x)
+    return c(s(x)) if order == "sru_cru" else s(c(x))
 
 
 def assert_same(actual, expected):
@@ -275,6 +362,7 @@ def check_parity(module, literal_function, x):
     expected_grads = torch.autograd.grad(expected, [x_literal, *p.values()], cotangent, allow_unused=True)
 
     x = x.detach().clone().requires_grad_()
+    module.zero_grad()
     actual = module(x)
     actual.backward(cotangent)
     assert_same(actual, expected)

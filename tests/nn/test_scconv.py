@@ -76,6 +76,83 @@ def test_every_mixture_of_the_readings_is_its_transcription(values):
     check_parity(unit, lambda x, p: literal.scconv(x, p, **choices), random_input(2, 8, 2, 2))
 
 
+SHAPES = [
+    (*values, (3, 1, 5, 7)[index % 4])
+    for index, values in enumerate(
+        itertools.product(CHOICES["order"], (1, 2, 3), ("squeeze", "gwc"), (6, 8, 12), (1, 2))
+    )
+]
+
+
+@pytest.mark.parametrize(("order", "stride", "stride_in", "out_channels", "dilation", "kernel_size"), SHAPES)
+def test_every_shape_is_its_transcription(order, stride, stride_in, out_channels, dilation, kernel_size):
+    """Odd and 1-pixel maps too; the output and all gradients."""
+    shape: dict[str, Any] = {"stride": stride, "stride_in": stride_in, "dilation": dilation}
+    unit = randomize(ScConv(8, order=order, out_channels=out_channels, kernel_size=kernel_size, num_groups=2, **shape))
+    for size in ((2, 5, 4), (1, 1, 1)):
+        x = random_input(size[0], 8, *size[1:])
+        check_parity(
+            unit, lambda x, p: literal.scconv_by_windows(x, p, order=order, num_groups=2, groups=2, **shape), x
+        )
+        height, width = (-(-length // stride) for length in size[1:])
+        assert unit(x).shape == (size[0], out_channels, height, width)
+
+
+@pytest.mark.parametrize("order", CHOICES["order"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"stride": 2},
+        {"stride": 3, "stride_in": "gwc", "dilation": 2},
+        {"stride": 2, "out_channels": 4},
+        {"stride": 2, "stride_in": "gwc", "out_channels": 12},
+    ],
+    ids=str,
+)
+def test_a_shape_is_its_transcription_value_by_value(order, shape):
+    choices: dict[str, Any] = {"gate_mode": "soft", "gate_input": "x", "norm": "group_norm", "fusion": "pairwise"}
+    unit = randomize(ScConv(8, order=order, num_groups=2, **choices, **shape))
+    of_loops = choices | {name: value for name, value in shape.items() if name != "out_channels"}
+    check_parity(
+        unit, lambda x, p: literal.scconv(x, p, order=order, num_groups=2, **of_loops), random_input(1, 8, 3, 4)
+    )
+
+
+def test_odd_channels_through_and_through():
+    """35 channels: SRU rolls by 17, CRU splits into 17 and 18, and 'auto' finds 5 and 1 or 2 groups."""
+    unit = randomize(ScConv(35, num_groups="auto", groups="auto", out_channels=21, stride=2))
+    assert (unit.sru.num_groups, unit.cru.split_sizes, unit.cru.gwc.groups) == (5, [17, 18], 1)
+    shape: dict[str, Any] = {"stride": 2, "stride_in": "squeeze", "dilation": 1, "groups": 1}
+    x = random_input(2, 35, 5, 3)
+    check_parity(unit, lambda x, p: literal.scconv_by_windows(x, p, order="sru_cru", num_groups=5, **shape), x)
+
+
+@pytest.mark.parametrize("order", CHOICES["order"])
+def test_parameters_of_every_order_and_shape(order):
+    """CRU's (equation 11 and C2), 2 C of the norm where it stands, and SRU's projection beside CRU."""
+    for channels, out_channels in ((128, 32), (64, 64), (64, 128)):
+        unit = ScConv(channels, out_channels=out_channels, order=order, stride=2, device="meta")
+        cru = CRU(channels, out_channels=out_channels, device="meta")
+        norm = 2 * (out_channels if order == "cru_sru" else channels)
+        projection = channels * out_channels if order == "parallel" and channels != out_channels else 0
+        count, of_cru = (sum(p.numel() for p in module.parameters()) for module in (unit, cru))
+        assert count == of_cru + norm + projection
+
+
+def test_auto_groups_where_the_public_numbers_fit_are_the_public_numbers():
+    for channels in range(8, 201, 8):
+        assert repr(ScConv(channels, num_groups="auto", groups="auto")) == repr(ScConv(channels))
+    for channels in range(4, 201):
+        ScConv(channels, num_groups="auto", groups="auto", device="meta")
+
+
+@pytest.mark.parametrize("order", CHOICES["order"])
+@pytest.mark.parametrize("out_channels", [None, 12])
+def test_device_and_dtype(order, out_channels):
+    unit = ScConv(8, order=order, out_channels=out_channels, stride=2, device="meta", dtype=torch.float64)
+    assert {(p.device.type, p.dtype) for p in unit.parameters()} == {("meta", torch.float64)}
+
+
 def test_the_inputs_of_the_parity_tests_open_and_close_the_gate():
     for channels, (batch, height, width), arguments in CASES.values():
         sru = randomize(SRU(channels, num_groups=arguments.get("num_groups", 4)))
@@ -315,6 +392,16 @@ def test_state_dict_keys():
     }
 
 
+@pytest.mark.parametrize("order", CHOICES["order"])
+def test_no_key_is_new_where_the_shape_is_kept(order):
+    """Nor with a stride or a dilation; a projection beside CRU is the one new key."""
+    keys = set(ScConv(16).state_dict())
+    assert set(ScConv(16, order=order).state_dict()) == keys
+    assert set(ScConv(16, order=order, stride=2, stride_in="gwc", dilation=2).state_dict()) == keys
+    added = set(ScConv(16, order=order, out_channels=24).state_dict()) - keys
+    assert added == ({"sru.project.weight"} if order == "parallel" else set())
+
+
 def test_every_reading_loads_every_readings_weights():
     for first, second in itertools.permutations(READINGS.values(), 2):
         ScConv(8, **second).load_state_dict(ScConv(8, **first).state_dict())
@@ -396,6 +483,11 @@ def test_unknown_order():
         ({"groups": 3}, "`groups` (=3)"),
         ({"kernel_size": 2}, "`kernel_size` (=2)"),
         ({"fusion": "sum"}, "`fusion` (='sum')"),
+        ({"stride_in": "pool"}, "`stride_in` (='pool')"),
+        ({"stride": 0}, "`stride` (=0)"),
+        ({"dilation": 1.5}, "`dilation` (=1.5)"),
+        ({"out_channels": 0}, "`out_channels` (=0)"),
+        ({"out_channels": 2, "order": "cru_sru", "num_groups": 4}, "`channels` (=2)"),
     ],
 )
 def test_parts_refuse_wrong_arguments(arguments, named):

@@ -31,6 +31,53 @@ def test_is_the_transcription(gate_mode, gate_input, norm):
     literal.check_parity(unit, transcription, random_input(2, 6, 3, 2))
 
 
+@pytest.mark.parametrize("gate_mode", ops.GATE_MODES)
+@pytest.mark.parametrize(("channels", "num_groups"), [(1, 1), (3, 1), (5, 5), (9, 3)])
+def test_odd_channels_roll_by_half_of_one_less(channels, num_groups, gate_mode):
+    """The paper's halves are of an even number."""
+    choices: dict[str, Any] = {"gate_mode": gate_mode, "gate_input": "x", "norm": "group_norm"}
+    unit = randomize(SRU(channels, num_groups=num_groups, **choices))
+
+    def transcription(x, p):
+        values = (literal.scalars(t) for t in (x, p["weight"], p["bias"]))
+        return literal.stacked(literal.sru(*values, num_groups=num_groups, **choices))
+
+    literal.check_parity(unit, transcription, random_input(2, channels, 3, 2))
+
+
+@pytest.mark.parametrize("out_channels", [2, 6, 7, 12])
+def test_a_projection_follows_where_the_channels_change(out_channels):
+    choices: dict[str, Any] = {"gate_mode": "soft", "gate_input": "x", "norm": "group_norm"}
+    unit = randomize(SRU(6, num_groups=3, out_channels=out_channels))
+
+    def transcription(x, p):
+        values = (literal.scalars(t) for t in (x, p["weight"], p["bias"]))
+        y = literal.sru(*values, num_groups=3, **choices)
+        return literal.stacked(literal.conv(y, literal.scalars(p["project.weight"])) if "project.weight" in p else y)
+
+    literal.check_parity(unit, transcription, random_input(2, 6, 3, 2))
+    projected = 6 * out_channels if out_channels != 6 else 0
+    assert sum(parameter.numel() for parameter in unit.parameters()) == 2 * 6 + projected
+    assert ("project.weight" in unit.state_dict()) == (out_channels != 6)
+
+
+def test_auto_num_groups_is_the_divisor_nearest_to_4():
+    """Of two as near, such as 2 and 6, the smaller."""
+    for channels in range(1, 201):
+        fitting = [d for d in range(1, channels + 1) if channels % d == 0]
+        assert SRU(channels, num_groups="auto", device="meta").num_groups == min(fitting, key=lambda d: (abs(d - 4), d))
+    chosen = {1: 1, 2: 2, 3: 3, 5: 5, 6: 3, 7: 1, 10: 5, 14: 2, 64: 4, 65: 5}
+    assert {channels: SRU(channels, num_groups="auto").num_groups for channels in chosen} == chosen
+
+
+def test_device_and_dtype():
+    unit = SRU(8, out_channels=12, gamma_init="normal", device="meta", dtype=torch.float64)
+    assert {(p.device.type, p.dtype) for p in unit.parameters()} == {("meta", torch.float64)}
+    unit = SRU(8, out_channels=12, dtype=torch.float64)
+    assert {p.dtype for p in unit.parameters()} == {torch.float64}
+    assert unit(random_input(1, 8, 2, 2)).dtype == torch.float64
+
+
 def test_parameters_are_those_of_a_group_norm():
     unit = SRU(8)
     unit.load_state_dict(nn.GroupNorm(4, 8).state_dict())
@@ -127,18 +174,6 @@ def offered_numbers(error):
     return [float(n) for n in re.findall(r"\d+(?:\.\d+)?", str(error.value).rpartition("choose")[2])]
 
 
-@pytest.mark.parametrize("channels", [1, 3, 7, 65])
-@pytest.mark.parametrize("num_groups", [1, 2, 4])
-def test_odd_channels(channels, num_groups):
-    with pytest.raises(UserError, match=rf"`channels` \(={channels}\) must be even") as caught:
-        SRU(channels, num_groups=num_groups)
-    offered = [int(number) for number in offered_numbers(caught)]
-    assert offered
-    assert len(set(offered)) == len(offered)  # no value is offered twice
-    for fitting in offered:
-        SRU(fitting, num_groups=num_groups)
-
-
 @pytest.mark.parametrize(("channels", "num_groups"), [(6, 4), (2, 4), (64, 3), (64, 128)])
 def test_channels_not_divisible_by_num_groups(channels, num_groups):
     rule = rf"`channels` \(={channels}\) must be divisible by `num_groups` \(={num_groups}\)"
@@ -148,6 +183,14 @@ def test_channels_not_divisible_by_num_groups(channels, num_groups):
     assert offered
     for fitting in offered:
         SRU(channels, num_groups=int(fitting))(torch.randn(2, channels, 2, 2))
+    assert str(caught.value).endswith("groups, or 'auto'")
+    SRU(channels, num_groups="auto")
+
+
+@pytest.mark.parametrize("value", [0, -4, 4.0, True, "4"])
+def test_out_channels_are_a_whole_number(value):
+    with pytest.raises(UserError, match=re.escape(f"`out_channels` (={value!r}) must be a whole number of at least 1")):
+        SRU(8, out_channels=value)
 
 
 @pytest.mark.parametrize("name", ["channels", "num_groups"])

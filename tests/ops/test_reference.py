@@ -65,6 +65,59 @@ def test_cross_reconstruct_keeps_the_first_and_swaps_the_second():
     assert torch.equal(ops.cross_reconstruct(torch.zeros_like(x), swapped), x)
 
 
+@pytest.mark.parametrize("channels", range(1, 9))
+def test_cross_reconstruct_adds_every_channel_once(channels):
+    """By half the channels, and by (C - 1) / 2 of an odd number: (1, 2, 3) becomes (3, 1, 2)."""
+    x1, x2 = torch.zeros(1, channels, 1, 1), torch.arange(1.0, channels + 1).view(1, channels, 1, 1)
+    moved = ops.cross_reconstruct(x1, x2).flatten().tolist()
+    step = (channels - 1) // 2 if channels % 2 else channels // 2
+    assert moved == [(c - step) % channels + 1 for c in range(channels)]
+    assert sorted(moved) == list(range(1, channels + 1))
+
+
+# Gate
+
+
+@pytest.mark.parametrize(
+    ("gate_mode", "expected"),
+    [("soft", ([0.2, 0.5, 1.0, 1.0], [0.2, 0.5, 0.0, 0.0])), ("hard", ([0.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0]))],
+)
+def test_gate_by_hand(gate_mode, expected):
+    """A weight on the threshold is not above it (soft), and at or above it (hard)."""
+    w = torch.tensor([0.2, 0.5, 0.51, 0.9])
+    w1, w2 = ops.gate(w, gate_mode=gate_mode)
+    assert (w1.tolist(), w2.tolist()) == tuple([pytest.approx(value) for value in part] for part in expected)
+
+
+@pytest.mark.parametrize("gate_threshold", [0.1, 0.45, 0.5, 0.9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_gate_against_every_threshold(gate_threshold, dtype):
+    w = random(2, 4, 3, 3).sigmoid().to(dtype)
+    above = w > gate_threshold
+    soft1, soft2 = ops.gate(w, gate_threshold=gate_threshold, gate_mode="soft")
+    hard1, hard2 = ops.gate(w, gate_threshold=gate_threshold, gate_mode="hard")
+    assert {part.dtype for part in (soft1, soft2, hard1, hard2)} == {dtype}
+    assert torch.equal(soft1, torch.where(above, 1.0, w))
+    assert torch.equal(soft2, torch.where(above, 0.0, w))
+    assert torch.equal(hard1, above.to(dtype))
+    assert torch.equal(hard1 + hard2, torch.ones_like(w))
+
+
+def test_gate_is_soft_at_one_half_by_default():
+    w = random(1, 4, 2, 2).sigmoid()
+    assert all(
+        torch.equal(a, b) for a, b in zip(ops.gate(w), ops.gate(w, gate_threshold=0.5, gate_mode="soft"), strict=True)
+    )
+
+
+@pytest.mark.parametrize("gate_mode", ops.GATE_MODES)
+def test_sru_is_its_parts(gate_mode):
+    x, gamma, beta = random(2, 8, 3, 3), random(8) + 1, random(8, seed=1)
+    w = ops.gate_weights(ops.group_normalize(x, gamma, beta, num_groups=4, norm="group_norm"), gamma)
+    w1, w2 = ops.gate(w, gate_mode=gate_mode)
+    assert torch.equal(sru(x, gamma, beta, gate_mode=gate_mode), ops.cross_reconstruct(w1 * x, w2 * x))
+
+
 # SRU
 
 

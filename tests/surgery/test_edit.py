@@ -1,20 +1,23 @@
 """What surgery does to a net, what it leaves alone, and what it refuses."""
 
+import re
 from collections import OrderedDict
+from functools import partial
+from typing import get_args
 
 import pytest
 import torch
-import torch.nn.functional as F
+import torchvision
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from scconv_lab.errors import UserError
 from scconv_lab.models import CifarResNet
 from scconv_lab.nn import CRU, SRU, ScConv
-from scconv_lab.surgery import apply_surgery, select_sites
+from scconv_lab.surgery import Action, apply_surgery, select_sites
 
 UNITS = [SRU, CRU, ScConv]
-ACTIONS = ["replace", "insert_after"]
+ACTIONS = list(get_args(Action))
 each_unit = pytest.mark.parametrize("unit", UNITS)
 each_action = pytest.mark.parametrize("action", ACTIONS)
 
@@ -34,29 +37,101 @@ def params(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def copied(net):
+    """Every tensor of a net: the object, and its value."""
+    return {name: (tensor, tensor.detach().clone()) for name, tensor in net.state_dict(keep_vars=True).items()}
+
+
+# What stands where
+
+NAMES = {
+    "replace": ("conv2", [""]),
+    "insert_after": ("conv2", ["", "conv", "unit"]),
+    "insert_before": ("conv2", ["", "unit", "conv"]),
+    "insert_before_norm": ("bn2", ["", "unit", "norm"]),
+    "parallel": ("conv2", ["", "conv", "unit"]),
+}
+
+
 @each_action
 @each_unit
-def test_the_report_tells_every_edit(unit, action):
+def test_what_stands_where(unit, action):
     net = small_net()
-    before = params(net)
+    own, expected = NAMES[action]
+    parts = {
+        site: (net.get_submodule(site), net.get_submodule(site[:-5] + "bn2")) for site in select_sites(net, "paper")
+    }
+    names = [name for name, _ in net.named_modules()]
     report = apply_surgery(net, unit, action=action)
-    assert (report.unit, report.action) == (unit.__name__, action)
-    assert report.params_added == params(net) - before
-    assert [edit.site for edit in report.edits] == ["layer1.0.conv2", "layer2.0.conv2", "layer3.0.conv2"]
-    for edit, channels in zip(report.edits, (16, 32, 64), strict=True):
-        assert edit.before.startswith(f"Conv2d({channels}, {channels}, kernel_size=(3, 3)")
-        assert edit.after.startswith(
-            f"{unit.__name__}(" if action == "replace" else f"{edit.before} -> {unit.__name__}("
+    for edit, (site, (conv, norm)) in zip(report.edits, parts.items(), strict=True):
+        place = site[:-5] + own
+        successor = net.get_submodule(place)
+        assert edit.site == site
+        assert edit.unit == (place if action == "replace" else f"{place}.unit")
+        assert isinstance(net.get_submodule(edit.unit), unit)
+        assert list(dict.fromkeys(n.split(".")[0] for n, _ in successor.named_modules()))[: len(expected)] == (
+            expected if action != "replace" else [""]
         )
-        assert edit.params_before == 9 * channels**2
-        assert edit.params_after == params(unit(channels)) + (0 if action == "replace" else 9 * channels**2)
+        if "conv" in expected:
+            assert successor.conv is conv
+        if "norm" in expected:
+            assert successor.norm is norm
+        assert net.get_submodule(site[:-5] + "bn2") is norm or action == "insert_before_norm"
+    after = [name for name, _ in net.named_modules()]
+    assert [name for name in after if name in names] == names  # none is gone, and the order of the others stays
 
 
-def test_the_report_shows_the_pool_of_a_strided_site():
-    first, second = apply_surgery(strided_net(), CRU).edits
-    assert first.after.startswith("AvgPool2d(kernel_size=(2, 2)")
-    assert " -> CRU(8, " in first.after
-    assert second.after.startswith("CRU(8, ")
+@pytest.mark.parametrize(
+    ("action", "order"),
+    [
+        ("replace", ["unit", "norm"]),
+        ("insert_after", ["conv", "unit", "norm"]),
+        ("insert_before", ["unit", "conv", "norm"]),
+        ("insert_before_norm", ["conv", "relu", "unit", "norm"]),
+        ("parallel", ["conv", "unit", "norm"]),
+    ],
+)
+def test_who_runs_when(action, order):
+    """In a module that puts an activation between its convolution and its norm."""
+
+    class Between(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm, self.relu = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()
+
+        def forward(self, x):
+            return self.norm(self.relu(self.conv(x)))
+
+    net = Between()
+    kinds = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm", nn.ReLU: "relu", SRU: "unit"}
+    apply_surgery(net, SRU, sites="conv", action=action)
+    ran = []
+    for module in net.modules():
+        if type(module) in kinds:
+            module.register_forward_hook(lambda module, *_: ran.append(kinds[type(module)]))
+    net(torch.randn(2, 8, 5, 5))
+    if action != "insert_before_norm":
+        order.insert(order.index("norm"), "relu")
+    assert ran == order
+
+
+@each_action
+@pytest.mark.parametrize("unit", [CRU, partial(ScConv, kernel_size=5)])
+def test_the_values_are_those_of_the_parts_put_together_by_hand(unit, action):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(8, 16, 3, stride=2, padding=1), nn.BatchNorm2d(16), nn.ReLU()).double()
+    conv, norm, relu = net
+    report = apply_surgery(net, unit, sites="0", action=action, stride_policy="unit")
+    u = net.get_submodule(report.edits[0].unit)
+    x = torch.randn(2, 8, 7, 5, dtype=torch.float64)
+    y = {
+        "replace": lambda: u(x),
+        "insert_after": lambda: u(conv(x)),
+        "insert_before": lambda: conv(u(x)),
+        "insert_before_norm": lambda: u(conv(x)),
+        "parallel": lambda: conv(x) + u(x),
+    }[action]()
+    assert torch.equal(net(x), relu(norm(y)))
 
 
 @each_action
@@ -64,24 +139,43 @@ def test_the_report_shows_the_pool_of_a_strided_site():
 def test_the_rest_of_the_net_stays(unit, action):
     net = small_net()
     sites = select_sites(net, "paper")
-    convs = [net.get_submodule(site) for site in sites]
-    tensors = {name: (tensor, tensor.detach().clone()) for name, tensor in net.state_dict(keep_vars=True).items()}
+    tensors = copied(net)
     apply_surgery(net, unit, action=action)
     after = net.state_dict(keep_vars=True)
+    kept = {"insert_before_norm": ("bn2.", "bn2.norm.")}.get(action, ("conv2.", "conv2.conv."))
     for name, (tensor, value) in tensors.items():
-        module, _, leaf = name.rpartition(".")
-        if module in sites:
+        if action == "replace" and name.rpartition(".")[0] in sites:
             continue
-        assert after[f"{module}.{leaf}"] is tensor
-        assert torch.equal(tensor, value)
-    for site, conv in zip(sites, convs, strict=True):
-        successor = net.get_submodule(site)
-        if action == "replace":
-            assert isinstance(successor, unit)
-        else:
-            assert [name for name, _ in successor.named_children()] == ["conv", "unit"]
-            assert successor.conv is conv
-            assert isinstance(successor.unit, unit)
+        tensor_after = after[name.replace(*kept)]
+        assert tensor_after is tensor
+        assert torch.equal(tensor_after, value)
+
+
+@each_action
+def test_loaded_weights_stay_bit_for_bit(tmp_path, action):
+    """Weights of a file, running statistics too: all but those of a replaced convolution, and those of none else."""
+    generator = torch.Generator().manual_seed(7)
+    donor = torchvision.models.resnet18(num_classes=5)
+    state = {
+        name: torch.rand(value.shape, generator=generator) + 0.3 if value.is_floating_point() else value + 17
+        for name, value in donor.state_dict().items()
+    }
+    torch.save(state, tmp_path / "weights.pt")
+    net = torchvision.models.resnet18(num_classes=5)
+    net.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    report = apply_surgery(net, ScConv, action=action)
+    after = net.state_dict()
+    kept = {"insert_before_norm": ("bn2.", "bn2.norm.")}.get(action, ("conv2.", "conv2.conv."))
+    compared = set()
+    for name, value in state.items():
+        replaced = action == "replace" and name.rpartition(".")[0] in {edit.site for edit in report.edits}
+        if not replaced:
+            new_name = name.replace(*kept) if "layer" in name else name
+            assert torch.equal(after[new_name], value), name
+            compared.add(new_name)
+    assert len(compared) == len(state) - (8 if action == "replace" else 0)
+    new = set(after) - compared
+    assert new == {f"{edit.unit}.{name}" for edit in report.edits for name in ScConv(8).state_dict()}
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 7), (5, 9), (33, 2)], ids=str)
@@ -98,47 +192,27 @@ def test_outputs_keep_their_shape(unit, action, size):
     assert not torch.equal(y, plain)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 9, 33])
-@pytest.mark.parametrize(
-    "geometry",
-    [
-        {"kernel_size": 3, "padding": 1, "stride": 2},
-        {"kernel_size": 3, "padding": 1, "stride": (1, 2)},
-        {"kernel_size": 1, "stride": 2},
-        {"kernel_size": 5, "padding": 2, "stride": 3},
-        {"kernel_size": 7, "padding": 3, "stride": 4},
-        {"kernel_size": 3, "padding": "same"},
-        {"kernel_size": (1, 3), "padding": (0, 1)},
-        {"kernel_size": 3, "padding": 1, "stride": 2, "groups": 8},
-    ],
-    ids=str,
-)
-def test_a_replacement_gives_the_map_of_the_convolution(geometry, size):
-    with torch.device("meta"):
-        net = nn.Sequential(nn.Conv2d(8, 8, **geometry))
-        x = torch.empty(1, 8, size, size + 1)
-        expected = net(x).shape
-        apply_surgery(net, ScConv, sites="0")
-        assert net(x).shape == expected
-
-
-def test_a_stride_averages_before_the_unit():
-    """Windows that the border cuts average what they hold."""
-    net = nn.Sequential(nn.Conv2d(4, 4, 3, stride=2, padding=1))
-    apply_surgery(net, lambda channels: nn.Identity(), sites="0")
-    x = torch.randn(2, 4, 5, 5)
-    y = net(x)
-    torch.testing.assert_close(y[..., :2, :2], F.avg_pool2d(x, 2))
-    torch.testing.assert_close(y[..., 2, 2], x[..., 4, 4])
-    torch.testing.assert_close(y[..., 0, 2], x[..., :2, 4].mean(-1))
-
-
 def test_an_inserted_unit_sees_what_the_convolution_makes():
     net = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU())
     x = torch.randn(2, 3, 9, 9)
     conv = net[0]
     apply_surgery(net, CRU, sites="0", action="insert_after")
     assert torch.equal(net(x), net[0].unit(conv(x)).relu())
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [nn.Conv2d(4, 8, 3), nn.Conv2d(8, 16, 3, padding=2, dilation=2), nn.Conv2d(8, 4, (1, 3), stride=(2, 1))],
+    ids=["not padded", "dilated", "asymmetric"],
+)
+def test_an_insertion_asks_nothing_of_the_convolution(conv):
+    x = torch.randn(2, conv.in_channels, 9, 9)
+    expected = conv(x).shape
+    for action, channels in (("insert_after", conv.out_channels), ("insert_before", conv.in_channels)):
+        net = nn.Sequential(conv)
+        apply_surgery(net, SRU, sites="0", action=action)
+        assert net[0].unit.channels == channels
+        assert net(x).shape == expected
 
 
 @each_action
@@ -164,10 +238,22 @@ def test_units_take_the_dtype(dtype, action):
 
 
 @each_action
-def test_units_take_the_device(action):
-    net = strided_net().to("meta")
-    apply_surgery(net, ScConv, action=action)
-    assert {parameter.device.type for parameter in net.parameters()} == {"meta"}
+@pytest.mark.parametrize("policy", ["unit", "project_before", "project_after"])
+def test_units_take_the_device(action, policy):
+    net = nn.Sequential(nn.Conv2d(8, 16, 3, stride=2, padding=1), nn.BatchNorm2d(16)).to("meta")
+    apply_surgery(net, ScConv, sites="0", action=action, channel_policy=policy)
+    assert {tensor.device.type for tensor in net.state_dict().values()} == {"meta"}
+
+
+@each_action
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_units_take_the_memory_format(channels_last, action):
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    net = strided_net().to(memory_format=memory_format)
+    apply_surgery(net, partial(ScConv, groups=1), action=action)
+    kernels = [weight for weight in net.parameters() if weight.dim() == 4]
+    assert all(weight.is_contiguous(memory_format=memory_format) for weight in kernels)
+    assert any(not weight.is_contiguous() for weight in kernels) == channels_last
 
 
 @each_action
@@ -175,24 +261,75 @@ def test_units_take_the_device(action):
 def test_units_take_the_training_mode_of_their_convolution(training, action):
     net = strided_net().train(training)
     net[1].train(not training)
-    apply_surgery(net, ScConv, action=action)
-    for site, expected in (("0.conv2", training), ("1.conv2", not training)):
-        successor = net.get_submodule(site)
-        parts = [m for name, m in successor.named_modules() if "unit" in name or isinstance(m, ScConv)]
+    before = {module: module.training for module in net.modules()}
+    report = apply_surgery(net, ScConv, action=action)
+    for edit, expected in zip(report.edits, (training, not training), strict=True):
+        parts = [*net.get_submodule(edit.unit).modules()]
         assert parts
         assert {part.training for part in parts} == {expected}
+    assert all(module.training == mode for module, mode in before.items())
+
+
+@each_action
+def test_a_whole_net_in_eval_mode_stays_in_it(action):
+    net = strided_net().eval()
+    apply_surgery(net, ScConv, action=action)
+    assert {name for name, module in net.named_modules() if module.training} == set()
+
+
+@each_action
+def test_a_frozen_norm_stays_in_eval_mode_beside_a_convolution_that_trains(action):
+    net = strided_net().train()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    apply_surgery(net, ScConv, action=action)
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    means = [norm.running_mean.clone() for norm in norms]
+    net(torch.randn(2, 16, 9, 9))
+    assert not any(norm.training for norm in norms)
+    assert all(torch.equal(norm.running_mean, mean) for norm, mean in zip(norms, means, strict=True))
+    assert all(module.training for module in net.modules() if isinstance(module, SRU | CRU | ScConv))
+
+
+@each_action
+def test_requires_grad_of_what_stays_stays(action):
+    net = strided_net()
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    before = set(net.parameters())
+    apply_surgery(net, ScConv, action=action)
+    assert {parameter.requires_grad for parameter in net.parameters() if parameter in before} == {False}
+    assert {parameter.requires_grad for parameter in net.parameters() if parameter not in before} == {True}
 
 
 @each_action
 def test_a_shared_convolution_gets_one_shared_unit(action):
-    conv = nn.Conv2d(8, 8, 3, padding=1)
-    net = nn.Sequential(OrderedDict(first=conv, middle=nn.ReLU(), second=conv))
+    conv, norm = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)
+    net = nn.Sequential(OrderedDict(first=conv, norm=norm, relu=nn.ReLU(), second=conv, again=norm))
     before = params(net)
     report = apply_surgery(net, CRU, sites="*", action=action)
     assert net.first is net.second
-    assert len(report.edits) == 1
-    assert report.params_added == params(net) - before
-    assert net(torch.randn(1, 8, 5, 5)).shape == (1, 8, 5, 5)
+    assert net.norm is net.again
+    assert [edit.site for edit in report.edits] == ["first"]
+    assert report.params_added == params(net) - before == params(CRU(8)) - (9 * 64 + 8 if action == "replace" else 0)
+    assert net(torch.randn(2, 8, 5, 5)).shape == (2, 8, 5, 5)
+
+
+@each_action
+def test_a_shared_convolution_that_one_name_selects_changes_under_all(action):
+    """So that it stays shared."""
+    shared = nn.Conv2d(8, 8, 3, padding=1)
+    branch = nn.ModuleList([nn.Sequential(shared, nn.BatchNorm2d(8)) for _ in range(2)])
+    report = apply_surgery(branch, SRU, sites="1.0", action=action)
+    assert [edit.site for edit in report.edits] == ["1.0"]
+    if action == "insert_before_norm":
+        assert type(branch[0][1]) is nn.BatchNorm2d
+        assert branch[0][0] is branch[1][0] is shared
+    else:
+        assert branch[0][0] is branch[1][0] is not shared
+    for part in branch:
+        assert part(torch.randn(2, 8, 4, 4)).shape == (2, 8, 4, 4)
 
 
 @each_action
@@ -224,79 +361,69 @@ def refuses_and_changes_nothing(net, pattern, unit=SRU, **placement):
     return info.value
 
 
-def test_a_site_that_changes_the_channels_is_not_replaced():
-    error = refuses_and_changes_nothing(
-        small_net(), r"site 'layer2.0.conv1' maps 16 to 32 channels", sites="layer?.0.conv?"
-    )
-    assert "leave the site out" in str(error)
-    assert "insert the unit after it" in str(error)
+def narrow_net(count):
+    """Convolutions of which only the first is wide enough."""
+    wide = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8))
+    return nn.Sequential(wide, *(nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6)) for _ in range(count)))
 
 
-@pytest.mark.parametrize(
-    "geometry",
-    [
-        {"kernel_size": 3},
-        {"kernel_size": 3, "padding": "valid"},
-        {"kernel_size": 3, "padding": 2},
-        {"kernel_size": 2, "padding": 1, "stride": 2},
-        {"kernel_size": 3, "padding": (1, 0)},
-        {"kernel_size": 3, "padding": 2, "dilation": 2},
-        {"kernel_size": 3, "padding": "same", "dilation": 2},
-    ],
-    ids=str,
-)
-def test_a_site_that_changes_the_size_or_is_dilated_is_not_replaced(geometry):
-    net = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, **geometry))
-    error = refuses_and_changes_nothing(net, r"site '1' is Conv2d\(8, 8, .* keeps height and width", sites="*")
-    assert "leave the site out" in str(error)
-    assert "insert the unit after it" in str(error)
+REASON = "`channels` (=6) must be divisible by `num_groups` (=4); choose one of 3, 2, 6, 1 groups, or 'auto'"
 
 
-@pytest.mark.parametrize(
-    "conv",
-    [nn.Conv2d(4, 8, 3), nn.Conv2d(8, 8, 3, padding=2, dilation=2), nn.Conv2d(8, 8, 3, stride=2)],
-    ids=["more channels", "dilated", "not padded"],
-)
-def test_what_is_not_replaced_can_be_inserted_after(conv):
-    net = nn.Sequential(conv)
-    x = torch.randn(2, conv.in_channels, 9, 9)
-    expected = conv(x).shape
-    apply_surgery(net, SRU, sites="0", action="insert_after")
-    assert net(x).shape == expected
+@each_action
+@pytest.mark.parametrize("count", [1, 3, 4, 11, 12])
+def test_every_site_that_cannot_be_edited_is_named(action, count):
+    """The first three with their reasons, and eight more by name."""
+    error = refuses_and_changes_nothing(narrow_net(count), "^no unit fits", sites="*", action=action)
+    sites = [f"{n}.0" for n in range(1, count + 1)]
+    message = f"no unit fits {count} of the {count + 1} selected sites: "
+    message += "; ".join(f"{site}: {REASON}" for site in sites[:3])
+    if count > 3:
+        message += f"; also {', '.join(sites[3:11])}" + ", ..." * (count > 11)
+    message += "; leave them out of `sites` ({'all': [..., {'not': ...}]}), or change the unit or the policy"
+    assert str(error) == message
+
+
+def test_the_way_out_of_a_refusal_works():
+    net = narrow_net(2)
+    apply_surgery(net, SRU, sites={"all": ["*", {"not": {"channels": 6}}]})
+    assert isinstance(net[0][0], SRU)
 
 
 def test_another_action_is_refused():
     refuses_and_changes_nothing(
-        small_net(), r"`action` \(='replce'\) must be one of 'replace', 'insert_after'", action="replce"
+        small_net(), r"`action` \(='replce'\) must be one of 'replace', 'insert_after', ", action="replce"
     )
 
 
+@each_action
 @pytest.mark.parametrize(
-    "action",
-    ["replace", "insert_after"],
+    ("policy", "choices"),
+    [
+        ("stride_policy", "'pool_before', 'pool_after', 'unit'"),
+        ("channel_policy", "'unit', 'project_before', 'project_after'"),
+        ("kernel_policy", "'unit', 'site'"),
+        ("dilation_policy", "'site', 'unit'"),
+    ],
 )
-def test_another_stride_policy_is_refused(action):
-    pattern = r"`stride_policy` \(='pool'\) must be one of 'pool_before'"
-    refuses_and_changes_nothing(strided_net(), pattern, action=action, stride_policy="pool")
+def test_another_policy_is_refused(action, policy, choices):
+    pattern = re.escape(f"`{policy}` (='pool') must be one of {choices}")
+    refuses_and_changes_nothing(strided_net(), f"^{pattern}$", action=action, **{policy: "pool"})
 
 
 @each_action
-def test_a_unit_that_does_not_fit_names_the_site(action):
-    net = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1))
-    pattern = r"no unit fits site '1': `channels` \(=6\) must be divisible by `num_groups` \(=4\)"
-    refuses_and_changes_nothing(net, pattern, sites="*", action=action)
-
-
-def test_a_value_error_of_any_unit_names_the_site():
+def test_a_value_error_of_any_unit_names_the_site(action):
     def picky(channels):
         if channels > 16:
             raise ValueError(f"at most 16 channels, not {channels}")
         return nn.Identity()
 
-    error = refuses_and_changes_nothing(
-        small_net(), r"no unit fits site 'layer2.0.conv2': at most 16 channels, not 32", picky
+    refuses_and_changes_nothing(
+        small_net(),
+        r"no unit fits 2 of the 3 selected sites: layer2.0.conv2: at most 16 channels, not 32; layer3.0.conv2: .* 64;",
+        picky,
+        action=action,
     )
-    assert type(error.__cause__) is ValueError
 
 
 def test_a_defect_of_a_unit_is_not_disguised():
@@ -306,3 +433,79 @@ def test_a_defect_of_a_unit_is_not_disguised():
 
 def test_unmatched_sites_change_nothing():
     refuses_and_changes_nothing(small_net(), r"'layer9\.\*' ?\) matches none", sites=["paper", "layer9.*"])
+
+
+# Wrapped and compiled nets
+
+
+@pytest.fixture
+def one_process(monkeypatch):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_a_net_in_ddp_is_refused(one_process):
+    net = nn.parallel.DistributedDataParallel(small_net())
+    refuses_and_changes_nothing(net, r"^the net is a DistributedDataParallel; operate on its \.module, before")
+    refuses_and_changes_nothing(nn.Sequential(net), r"^'0' in the net is a DistributedDataParallel; operate on its")
+
+
+@pytest.mark.parametrize("name", ["FullyShardedDataParallel", "FSDPModule"])
+def test_a_sharded_net_is_refused(name):
+    """FSDP2 makes a class of the net's own, with FSDPModule among its bases."""
+    net = small_net()
+    wrapper = type(name, (), {})
+    net.__class__ = type("FSDPCifarResNet", (wrapper, CifarResNet), {})
+    refuses_and_changes_nothing(net, rf"^the net is a {name}; operate on the net before")
+
+
+def test_other_wrapped_nets_are_refused():
+    refuses_and_changes_nothing(nn.DataParallel(small_net()), r"is a DataParallel; operate on its \.module")
+    compiled = torch.compile(small_net())
+    refuses_and_changes_nothing(compiled, r"^the net is a OptimizedModule; .* before torch\.compile")
+    net = small_net()
+    net.layer2[0] = torch.compile(net.layer2[0])
+    pattern = r"^'layer2\.0' in the net is a OptimizedModule; .*_orig_mod"
+    refuses_and_changes_nothing(net, pattern, sites="layer1.*")
+    net = small_net()
+    net.compile()
+    refuses_and_changes_nothing(net, r"^the net is compiled; operate on it before \.compile\(\)")
+    net = small_net()
+    net.layer3.compile()
+    refuses_and_changes_nothing(net, r"^'layer3' in the net is compiled; operate on it before")
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")
+def test_a_scripted_part_is_refused():
+    net = small_net()
+    net.layer1 = torch.jit.script(net.layer1)
+    with pytest.raises(UserError, match=r"^'layer1' in the net is a ScriptModule; operate on the net before it is"):
+        apply_surgery(net, SRU, sites="layer3.0.conv2")
+
+
+def test_what_a_refusal_advises_works(one_process):
+    net = nn.parallel.DistributedDataParallel(small_net())
+    apply_surgery(net.module, SRU)
+    net = torch.compile(small_net())
+    apply_surgery(net._orig_mod, SRU)
+    assert isinstance(net._orig_mod.layer1[0].conv2, SRU)
+
+
+def test_hooks_of_a_convolution_stay_where_it_stays():
+    net = strided_net()
+    calls = []
+    net[1].conv2.register_forward_hook(lambda *_: calls.append(1))
+    apply_surgery(net, SRU, action="insert_after")
+    net(torch.randn(2, 16, 8, 8))
+    assert calls == [1]
+
+
+def test_surgery_after_surgery():
+    """A unit's own convolutions are candidates like any; the names of the first surgery are those of its report."""
+    net = small_net()
+    first = apply_surgery(net, CRU, action="insert_after")
+    apply_surgery(net, SRU, sites=[f"{edit.unit}.gwc" for edit in first.edits], action="insert_after")
+    assert isinstance(net.layer1[0].conv2.unit.gwc.unit, SRU)
+    assert net(torch.randn(2, 3, 8, 8)).shape == (2, 10)

@@ -1,0 +1,18 @@
+"""Copies of modules that hold shapes and no values."""
+
+import copy
+from typing import Any
+
+from torch import Tensor, nn
+
+
+def meta_copy(module: nn.Module) -> Any:
+    """Copy a module onto the meta device without copying a value; takes tensors that deepcopy refuses (pruned ones)."""
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        for tensor in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
+            if isinstance(tensor, nn.Parameter):
+                memo[id(tensor)] = nn.Parameter(tensor.detach().to("meta"), requires_grad=tensor.requires_grad)
+            elif isinstance(tensor, Tensor):
+                memo[id(tensor)] = tensor.detach().to("meta")
+    return copy.deepcopy(module, memo)
