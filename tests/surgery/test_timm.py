@@ -117,13 +117,14 @@ def test_small_timm_nets_train_on_real_tensors(name, action):
     ("name", "action", "count"),
     [
         ("resnet50", "insert_after", 16),
-        ("resnet101", "insert_after", 33),
         ("resnext50_32x4d", "insert_after", 16),
-        ("resnext101_32x8d", "insert_after", 33),
         ("resnet50", "replace", 16),
         ("resnext50_32x4d", "replace", 16),
-        pytest.param("resnet101", "replace", 33, marks=pytest.mark.slow),
-        pytest.param("resnext101_32x8d", "replace", 33, marks=pytest.mark.slow),
+        *(
+            pytest.param(name, action, 33, marks=pytest.mark.slow)
+            for name in ("resnet101", "resnext101_32x8d")
+            for action in ACTIONS
+        ),
     ],
 )
 def test_bottleneck_nets_of_the_seed_run(name, action, count):

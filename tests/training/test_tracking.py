@@ -101,6 +101,7 @@ def test_online_without_a_key_goes_offline(
     assert "W&B      offline; no API key is configured" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_leaves_the_run_offline(command: Command, workspace: Path) -> None:
     arguments = ["fit", "--config", "experiments/baseline.yaml", "--config", "configs/scale/quick.yaml"]
     start = time.monotonic()
