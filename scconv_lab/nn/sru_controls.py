@@ -9,25 +9,8 @@ from scconv_lab import ops
 from scconv_lab.nn.sru import SRU, require_gamma_sum
 
 
-class UngatedSRU(SRU):
-    """SRU without its gate: every value keeps its weight, none is told to be informative.
-
-    Equation 3 without Gate: ``W1 = W2 = Sigmoid(W_gamma GN(X))``; the rest, and the parameters, are `SRU`'s. It is the
-    limit of the soft gate as its threshold rises above every weight.
-
-    Args:
-        channels: Channels of the input.
-        num_groups: Groups of the Group Norm; a divisor of the channels, or "auto" for the divisor nearest to 4.
-        gate_input: What the weights multiply: "x" or "normalized".
-        norm: "group_norm" or "unbiased".
-        gamma_init: First value of gamma: a number other than 0, or "normal".
-        out_channels: Channels of the output, behind a 1x1 convolution as in `SRU`; None keeps ``channels``.
-        device: Where the parameters are made; None is torch's default.
-        dtype: Of which type they are; None is torch's default.
-
-    Raises:
-        UserError: (a ValueError) as `SRU` does.
-    """
+class _GatelessSRU(SRU):
+    """SRU without the arguments of its gate."""
 
     def __init__(
         self,
@@ -52,6 +35,31 @@ class UngatedSRU(SRU):
             dtype=dtype,
         )
 
+    def extra_repr(self) -> str:
+        """The arguments, for ``print(net)``."""
+        return f"{self.channels}, num_groups={self.num_groups}, gate_input={self.gate_input!r}, norm={self.norm!r}"
+
+
+class UngatedSRU(_GatelessSRU):
+    """SRU without its gate: every value keeps its weight, none is told to be informative.
+
+    Equation 3 without Gate: ``W1 = W2 = Sigmoid(W_gamma GN(X))``; the rest, and the parameters, are `SRU`'s. It is the
+    limit of the soft gate as its threshold rises above every weight.
+
+    Args:
+        channels: Channels of the input.
+        num_groups: Groups of the Group Norm; a divisor of the channels, or "auto" for the divisor nearest to 4.
+        gate_input: What the weights multiply: "x" or "normalized".
+        norm: "group_norm" or "unbiased".
+        gamma_init: First value of gamma: a number other than 0, or "normal".
+        out_channels: Channels of the output, behind a 1x1 convolution as in `SRU`; None keeps ``channels``.
+        device: Where the parameters are made; None is torch's default.
+        dtype: Of which type they are; None is torch's default.
+
+    Raises:
+        UserError: (a ValueError) as `SRU` does.
+    """
+
     def reconstruct(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to the same shape and dtype: the unit without its projection."""
         require_gamma_sum(self.weight)
@@ -61,12 +69,8 @@ class UngatedSRU(SRU):
         weighed = ops.gate_weights(gn_x, self.weight.to(wide.dtype)) * value
         return ops.cross_reconstruct(weighed, weighed).to(x.dtype)
 
-    def extra_repr(self) -> str:
-        """The arguments, for ``print(net)``."""
-        return _repr_without_gate(self)
 
-
-class RandomGateSRU(SRU):
+class RandomGateSRU(_GatelessSRU):
     """SRU whose gate is drawn once: half of the channels are informative, whatever the input.
 
     In equation 3 the weight of an informative channel is 1 (``w1 = 1, w2 = 0``) and of another 1/2 (``w1 = w2 = 1/2``),
@@ -93,34 +97,11 @@ class RandomGateSRU(SRU):
 
     informative: Tensor
 
-    def __init__(
-        self,
-        channels: int,
-        *,
-        num_groups: int | Literal["auto"] = 4,
-        gate_input: ops.GateInput = "x",
-        norm: ops.Norm = "group_norm",
-        gamma_init: float | Literal["normal"] = 1.0,
-        out_channels: int | None = None,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ):
-        super().__init__(
-            channels,
-            num_groups=num_groups,
-            gate_input=gate_input,
-            norm=norm,
-            gamma_init=gamma_init,
-            out_channels=out_channels,
-            device=device,
-            dtype=dtype,
-        )
-        for parameter in (self.weight, self.bias):
-            parameter.requires_grad_(gate_input == "normalized")
-
     def reset_parameters(self) -> None:
-        """Give gamma and beta their first values, and draw the gate."""
+        """Give gamma and beta their first values, freeze them if nothing reads them, and draw the gate."""
         super().reset_parameters()
+        for parameter in (self.weight, self.bias):
+            parameter.requires_grad_(self.gate_input == "normalized")
         informative = torch.randperm(self.channels, device="cpu") < self.channels // 2  # alike on every device
         self.register_buffer("informative", informative.to(self.weight.device))
 
@@ -130,10 +111,6 @@ class RandomGateSRU(SRU):
         value = wide if self.gate_input == "x" else _normalize(self, wide)
         w1, w2 = ops.gate(torch.where(self.informative, 1.0, 0.5).to(wide.dtype).view(-1, 1, 1))
         return ops.cross_reconstruct(w1 * value, w2 * value).to(x.dtype)
-
-    def extra_repr(self) -> str:
-        """The arguments, for ``print(net)``."""
-        return _repr_without_gate(self)
 
 
 class ShuffledGammaSRU(SRU):
@@ -188,7 +165,3 @@ def _wide(x: Tensor) -> Tensor:
 def _normalize(sru: SRU, wide: Tensor) -> Tensor:
     gamma, beta = sru.weight.to(wide.dtype), sru.bias.to(wide.dtype)
     return ops.group_normalize(wide, gamma, beta, num_groups=sru.num_groups, norm=sru.norm)
-
-
-def _repr_without_gate(sru: SRU) -> str:
-    return f"{sru.channels}, num_groups={sru.num_groups}, gate_input={sru.gate_input!r}, norm={sru.norm!r}"

@@ -18,7 +18,8 @@ def test_arguments_may_be_left_out() -> None:
 
 
 def test_a_refused_value_names_key_and_class() -> None:
-    with pytest.raises(UserError, match=r"`surgery.unit` \(scconv_lab.nn.SRU\): `channels` \(=7\) must be divisible by"):
+    rule = r"`surgery.unit` \(scconv_lab.nn.SRU\): `channels` \(=7\) must be divisible by `num_groups`"
+    with pytest.raises(UserError, match=rule):
         build("surgery.unit", {"class_path": "scconv_lab.nn.SRU"}, 7)
 
 
