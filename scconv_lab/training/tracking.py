@@ -28,10 +28,12 @@ INIT_TIMEOUT = 20.0
 def run_name(net: Spec, unit: Spec | None, data: Spec, seed: object) -> str:
     """Name a run so that a person can read it: "resnet50-sru-cifar100-s0".
 
-    Net with its depth, unit with the arguments that are not its defaults ("plain" without one), data, seed.
+    Net with its depth, or a library's net by its own name, unit with the arguments that are not its defaults ("plain"
+    without one), data, seed.
     """
-    depth = (net.get("init_args") or {}).get("depth", "")
-    parts = [_class_name(net) + str(depth), _unit_name(unit) if unit else "plain", _class_name(data), f"s{seed}"]
+    arguments = net.get("init_args") or {}
+    net_name = arguments.get("name") or f"{_class_name(net)}{arguments.get('depth', '')}"
+    parts = [net_name, _unit_name(unit) if unit else "plain", _class_name(data), f"s{seed}"]
     return "-".join(parts)
 
 

@@ -33,6 +33,11 @@ def test_a_run_is_named_by_net_unit_data_and_seed(unit: SPEC | None, name: str) 
     assert run_name(net, unit, data, 0) == name
 
 
+def test_a_librarys_net_goes_by_its_own_name() -> None:
+    net = spec("scconv_lab.models.TimmNet", name="resnet18d", pretrained="hub")
+    assert run_name(net, None, spec("scconv_lab.data.Digits"), 3) == "resnet18d-plain-digits-s3"
+
+
 @pytest.fixture(scope="module")
 def record(quick_run: Run) -> dict[str, Any]:
     return quick_run.wandb()
