@@ -10,11 +10,13 @@ from torch.optim.lr_scheduler import LRScheduler
 from scconv_lab.data import ImageDataModule
 from scconv_lab.models import Net
 from scconv_lab.nn import Unit
+from scconv_lab.nn.unit import GEOMETRY
 from scconv_lab.parser import LabParser
 from scconv_lab.surgery import apply_surgery
 
 _SURGERY_KEYS = [key for key in inspect.signature(apply_surgery).parameters if key != "net"]
-_OF_THE_SITE = {"channels", "out_channels", "stride", "dilation", "device", "dtype"}
+# a unit's own kernel is an experiment's to choose
+_OF_THE_SITE = {"channels", "device", "dtype", *GEOMETRY} - {"kernel_size"}
 
 
 def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
