@@ -4,9 +4,8 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
-from scconv_lab.config import expand_bases, nearest
+from scconv_lab.config import expand_arguments, nearest
 from scconv_lab.errors import UserError
 
 COMMANDS = {
@@ -14,6 +13,7 @@ COMMANDS = {
     "validate": "evaluate a checkpoint on the validation split",
     "test": "evaluate a checkpoint on the test set",
     "predict": "write a checkpoint's predictions for the validation split to a CSV file",
+    "cost": "count, and where asked measure, what an experiment's net costs; the paper's tables beside it",
     "export": "write a checkpoint's net as ONNX, torch.export or safetensors, and check the file",
 }
 
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        Exit code: 0 done, 2 something to mend in the arguments, files or data, 130 interrupted (Ctrl-C). A defect of
-        ours raises.
+        Exit code: 0 done, 2 something to mend in the arguments, files or data, 130 interrupted (Ctrl-C), 141 the reader
+        of the output left. A defect of ours raises.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -55,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from scconv_lab.export import run as export
 
             return export(arguments[1:])
+        if arguments[0] == "cost":
+            from scconv_lab.cost import run as cost
+
+            return cost(arguments[1:])
         expanded, experiment = expand_arguments(arguments)
         from scconv_lab.lab_cli import run
 
@@ -63,30 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # a data loader's worker hands on its error as a traceback that ends in the message
         print(f"scconv-lab: error: {str(error).rpartition('UserError: ')[2].strip()}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # what reads the output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        return 141
     except KeyboardInterrupt:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # one line for all processes of a run
             print("scconv-lab: interrupted", file=sys.stderr)
         return 130
-
-
-def expand_arguments(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """Put the bases of every ``--config`` file before it.
-
-    Returns:
-        The arguments, and the name of the first ``--config`` file without its suffix: the experiment.
-    """
-    expanded: list[str] = []
-    experiment: str | None = None
-    rest = iter(arguments)
-    for argument in rest:
-        option, equals, value = argument.partition("=")
-        if option not in ("--config", "-c"):
-            expanded.append(argument)
-            continue
-        file = value if equals else next(rest, None)
-        if not file:
-            raise UserError("--config needs a file, such as --config experiments/baseline.yaml")
-        experiment = experiment or Path(file).stem
-        for path in expand_bases(Path(file)):
-            expanded += ["--config", str(path)]
-    return expanded, experiment

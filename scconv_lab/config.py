@@ -10,6 +10,29 @@ import yaml
 from scconv_lab.errors import UserError
 
 
+def expand_arguments(arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """Put the bases of every ``--config`` file before it.
+
+    Returns:
+        The arguments, and the name of the first ``--config`` file without its suffix: the experiment.
+    """
+    expanded: list[str] = []
+    experiment: str | None = None
+    rest = iter(arguments)
+    for argument in rest:
+        option, equals, value = argument.partition("=")
+        if option not in ("--config", "-c"):
+            expanded.append(argument)
+            continue
+        file = value if equals else next(rest, None)
+        if not file:
+            raise UserError("--config needs a file, such as --config experiments/baseline.yaml")
+        experiment = experiment or Path(file).stem
+        for path in expand_bases(Path(file)):
+            expanded += ["--config", str(path)]
+    return expanded, experiment
+
+
 def expand_bases(path: Path) -> list[Path]:
     """List the files that ``path`` builds on, each after its own bases, and ``path`` itself last.
 

@@ -36,6 +36,12 @@ def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
         "--final_test", type=bool, default=True, help="Whether fit ends by testing its best checkpoint, once."
     )
     parser.add_argument(
+        "--measure_cost",
+        type=bool,
+        default=False,
+        help="Whether fit starts with measuring latency, throughput and memory on its device: seconds to minutes.",
+    )
+    parser.add_argument(
         "--threads", type=int | None, default=None, help="CPU threads of each process; null is torch's choice."
     )
     parser.add_argument(

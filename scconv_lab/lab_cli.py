@@ -113,7 +113,7 @@ class LabCLI(LightningCLI):
         unit = plain_values(config.surgery.unit)
         self.name = tracking.run_name(plain_values(config.net), unit, plain_values(config.data), config.seed_everything)
         self.run_dir = _new_folder(Path(config.trainer.default_root_dir) / self.name)
-        record = tracking.RunRecord(self.run_dir, self._resolved(config))
+        record = tracking.RunRecord(self.run_dir, self._resolved(config), measure_cost=config.measure_cost)
         config.trainer.default_root_dir = str(self.run_dir)
         for logger in _as_list(config.trainer.logger):
             if isinstance(logger, Namespace) and logger.class_path == _WANDB_LOGGER:
@@ -197,8 +197,7 @@ _QUIET: dict[str, dict[str, Any]] = {
 
 def run(arguments: list[str], *, experiment: str | None) -> int:
     """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quieten_lightning()
     # lightning 2.6.6 asks torch 2.15 in the old way
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
     # a checkpoint knows the folder of the run that made it, and an evaluation makes none
@@ -222,6 +221,12 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     finally:
         tracking.finish(code)
     return code
+
+
+def quieten_lightning() -> None:
+    """Keep from the terminal what Lightning says without being asked, but for its warnings."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _as_list(value: Any) -> list[Any]:

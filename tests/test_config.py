@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scconv_lab.cli import expand_arguments
-from scconv_lab.config import expand_bases
+from scconv_lab.config import expand_arguments, expand_bases
 from scconv_lab.errors import UserError
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from scconv_lab.cli import expand_arguments
+from scconv_lab.config import expand_arguments
 from scconv_lab.errors import UserError
 from scconv_lab.lab_cli import LabCLI
 

@@ -34,7 +34,7 @@ class Console(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print what is about to be trained."""
         assert isinstance(pl_module, Classifier)
-        cost = self.record.complexity
+        cost = self.record.cost
         _print(trainer, f"run      {self.name}")
         _print(trainer, f"folder   {self.record.run_dir}")
         report = pl_module.surgery_report
@@ -43,8 +43,10 @@ class Console(Callback):
             _print(trainer, _table(report))
         if cost:
             size = " x ".join(map(str, pl_module.image_shape))
-            counted = f"{cost['params']:,} params, {cost['macs']:,} MACs = {cost['flops']:,} FLOPs"
+            counted = f"{cost.params:,} params, {cost.macs:,} MACs = {cost.flops:,} FLOPs"
             _print(trainer, f"cost     {counted} for an image of {size} (convolutions and linear layers)")
+        for measured in self.record.measured:
+            _print(trainer, f"measured {measured}")
         for warning in self.record.warnings:
             _print(trainer, fill(f"warning  {warning}", _WIDTH, subsequent_indent=_INDENT, break_on_hyphens=False))
         for logger in trainer.loggers:

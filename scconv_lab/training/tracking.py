@@ -15,7 +15,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from wandb.errors import AuthenticationError, CommError
 from wandb.sdk.lib import wbauth
 
-from scconv_lab.complexity import count_macs, count_params
+from scconv_lab.complexity import Cost, count_cost
+from scconv_lab.complexity.measure import Measurement, measure_all
 from scconv_lab.surgery import Edit, preflight
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.provenance import provenance
@@ -148,37 +149,73 @@ def finish(exit_code: int) -> None:
 class RunRecord(Callback):
     """Writes a run's configuration to its folder, and logs what the run is before it starts.
 
-    To every logger: the configuration, the code's provenance, and complexity/params, complexity/macs and
-    complexity/flops (one image; FLOPs are twice the MACs; see `scconv_lab.complexity`). To W&B also the surgery's
-    report, as the table "surgery", and of a fit what `scconv_lab.surgery.preflight` warns of, as "preflight".
+    To every logger: the configuration, the code's provenance, and all that is counted of the net for one image, as
+    complexity/params, complexity/macs, complexity/flops (twice the MACs) and so on, by the names of
+    `scconv_lab.complexity.Cost.figures`. Of a fit, if that is asked for, what is measured on the run's device too:
+    perf/latency_ms (of one image), perf/images_per_s and perf/peak_memory_mb (of an eager training step).
+
+    To W&B also the tables "surgery", its report, and "cost", every figure counted and measured; and of a fit what
+    `scconv_lab.surgery.preflight` warns of, as "preflight".
 
     Args:
         run_dir: The run's folder; receives config.yaml.
         config: The resolved configuration, of plain values.
+        measure_cost: Whether a fit starts with measuring.
     """
 
-    def __init__(self, run_dir: Path, config: dict[str, Any]):
+    def __init__(self, run_dir: Path, config: dict[str, Any], *, measure_cost: bool = False):
         self.run_dir = run_dir
         self.config = config
-        self.complexity: dict[str, int] = {}
+        self.measure_cost = measure_cost
+        self.cost: Cost | None = None
+        self.measured: list[Measurement] = []
         self.warnings: list[str] = []
 
     @rank_zero_only
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write and log once, at the first stage."""
         assert isinstance(pl_module, Classifier)
-        if self.complexity:
+        if self.cost:
             return
-        macs = count_macs(pl_module.net, pl_module.image_shape)
-        self.complexity = {"params": count_params(pl_module.net), "macs": macs, "flops": 2 * macs}
+        self.cost = count_cost(pl_module.net, pl_module.image_shape)
         report = pl_module.surgery_report
         if report and stage == "fit":
             self.warnings = preflight(pl_module.net, report, pl_module.image_shape)
+        if self.measure_cost and stage == "fit":
+            self.measured = self._measure(trainer, pl_module)
         self.run_dir.mkdir(parents=True, exist_ok=True)
         (self.run_dir / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False), encoding="utf-8")
+        figures = {f"complexity/{key}": value for key, value in self.cost.figures().items()} | _perf(self.measured)
         for logger in trainer.loggers:
             logger.log_hyperparams({**self.config, **provenance(), "preflight": self.warnings})
-            logger.log_metrics({f"complexity/{key}": value for key, value in self.complexity.items()}, step=0)
-            if isinstance(logger, WandbLogger) and report:
-                columns = [field.name for field in dataclasses.fields(Edit)]
-                logger.log_table("surgery", columns, [list(dataclasses.astuple(edit)) for edit in report.edits], step=0)
+            logger.log_metrics(figures, step=0)
+            if isinstance(logger, WandbLogger):
+                rows = [*self.cost.rows(), *(row for measured in self.measured for row in measured.rows())]
+                logger.log_table("cost", ["part", "name", "figure", "value"], [list(row) for row in rows], step=0)
+                if report:
+                    columns = [field.name for field in dataclasses.fields(Edit)]
+                    edits = [list(dataclasses.astuple(edit)) for edit in report.edits]
+                    logger.log_table("surgery", columns, edits, step=0)
+
+    def _measure(self, trainer: Trainer, model: Classifier) -> list[Measurement]:
+        data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it
+        batch_size = data.batch_size_per_process(trainer.world_size)
+        where: dict[str, Any] = {"device": trainer.strategy.root_device, "batch_size": batch_size, "progress": _say}
+        return list(measure_all(model.net, model.image_shape, **where))
+
+
+def _say(case: str) -> None:
+    print(f"cost     {case}", flush=True)
+
+
+def _perf(measured: list[Measurement]) -> dict[str, float]:
+    """The figures that W&B charts, of the first precision, eager."""
+    by_case = {(m.case.step, m.case.batch_size == 1): m for m in reversed(measured) if m.case.execution == "eager"}
+    if not by_case:
+        return {}
+    latency, training = by_case["inference", True], next(m for (step, _), m in by_case.items() if step == "training")
+    return {
+        "perf/latency_ms": latency.p50_ms,
+        "perf/images_per_s": training.images_per_s,
+        "perf/peak_memory_mb": training.peak_memory_mb,
+    }

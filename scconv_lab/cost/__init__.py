@@ -1,0 +1,5 @@
+"""The command `scconv-lab cost`: what an experiment's net costs, and the paper's tables beside what is counted."""
+
+from scconv_lab.cost.command import run
+
+__all__ = ["run"]
