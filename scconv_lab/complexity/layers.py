@@ -3,7 +3,7 @@
 import torchinfo
 from torch import nn
 
-from scconv_lab.meta import meta_copy
+from scconv_lab.complexity.macs import meta_inputs
 
 
 def layer_summary(
@@ -25,12 +25,11 @@ def layer_summary(
         depth: How many levels of modules inside modules the table shows.
         columns: torchinfo's names of the columns beside a layer's name.
     """
-    dtypes = [parameter.dtype for parameter in net.parameters()][:1] or None
+    meta_net, images = meta_inputs(net, image_shape)
     return torchinfo.summary(
-        meta_copy(net),
-        (1, *image_shape),
+        meta_net,
+        input_data=images,  # of a size alone torchinfo draws random images, and moves the generator on
         device="meta",
-        dtypes=dtypes,
         depth=depth,
         col_names=columns,
         row_settings=("var_names",),

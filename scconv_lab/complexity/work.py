@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 from scconv_lab.complexity.macs import meta_inputs
 
 _NORMS = ("norm", "std_mean", "var_mean")
+_COPIES = ("clone", "copy")
 _REDUCTIONS = ("mean", "sum", "softmax", "pool", "amax", "amin")
 
 
@@ -74,6 +75,8 @@ class WorkCounter(TorchDispatchMode):
 def _work_of(func: Any, read: Sequence[Tensor], written: Sequence[Tensor]) -> Work:
     name = func.overloadpacket.__name__
     moved = sum(tensor.nbytes for tensor in (*read, *written))
+    if any(part in name for part in _COPIES):
+        return Work(bytes_moved=moved)
     if torch.Tag.pointwise in func.tags:
         return Work(pointwise=written[0].numel(), bytes_moved=moved)
     if any(part in name for part in _NORMS):

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from scconv_lab.complexity import Cost, count_cost, count_macs, layer_summary
+from scconv_lab.complexity import Cost, count_cost, layer_summary
+from scconv_lab.complexity.macs import meta_inputs
 from scconv_lab.complexity.measure import Measurement, cases, device_name, find_device, measure_all
 from scconv_lab.cost.layers import print_layers
 from scconv_lab.cost.read import read_experiment
@@ -57,11 +58,14 @@ def report_experiment(
         print_csv([dict(zip(("part", "name", "figure", "value"), row, strict=True)) for row in _rows(cost, measured)])
     elif target:
         _print_measured(target, measured)
+    else:
+        print("measured  not asked for; --device cpu or --device cuda measures latency, throughput and memory")
 
 
 def _require_fitting(classifier: Classifier, shape: Shape, *, given: bool) -> None:
+    meta_net, images = meta_inputs(classifier.net, shape)
     try:
-        count_macs(classifier.net, shape)
+        meta_net(images)
     except (RuntimeError, ValueError, AssertionError) as error:
         own = ",".join(map(str, classifier.image_shape))
         size = ",".join(map(str, shape))

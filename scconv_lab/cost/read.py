@@ -1,13 +1,13 @@
 """Builds the net of an experiment as `scconv-lab fit` would, and nothing that trains it."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from lightning.pytorch.cli import LightningCLI
 
 from scconv_lab.config import expand_arguments
+from scconv_lab.errors import UserError
 from scconv_lab.lab_cli import LabCLI, quieten_lightning
 from scconv_lab.models import without_pretrained
 from scconv_lab.training import Classifier
@@ -43,12 +43,14 @@ class _NetReader(LabCLI):
 
     def instantiate_classes(self) -> None:
         """Build the net; its data module says how many classes and which images it is for."""
-        with without_pretrained(), nullcontext() if self.with_values else torch.device("meta"):
-            try:
-                LightningCLI.instantiate_classes(self)
-            except NotImplementedError:  # some nets draw their first weights in ways that the meta device has not
-                with torch.device("cpu"):
-                    LightningCLI.instantiate_classes(self)
+        with without_pretrained():
+            if not self.with_values:
+                try:
+                    with torch.device("meta"):
+                        return LightningCLI.instantiate_classes(self)
+                except (NotImplementedError, UserError):
+                    pass  # some nets look at their first weights; what else is wrong shows itself again
+            return LightningCLI.instantiate_classes(self)
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Build no trainer."""
