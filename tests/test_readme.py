@@ -14,6 +14,9 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 SHELL = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line]
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 FIRST, SECOND, *OTHERS = SHELL
+COSTS = [line for line in OTHERS if "scconv-lab cost " in line]
+FITS = [line for line in OTHERS if line not in COSTS]
+SLOW = ("--device", "--paper")
 
 
 def arguments(line: str) -> list[str]:
@@ -56,7 +59,7 @@ def test_output_in_readme_is_the_first_commands(quick_run: Run) -> None:
     assert printed[-len(tail) :] == tail
 
 
-@pytest.mark.parametrize("line", [line for line in OTHERS if "ddp" not in line])
+@pytest.mark.parametrize("line", [line for line in FITS if "ddp" not in line])
 def test_other_commands_run(
     line: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,7 +68,29 @@ def test_other_commands_run(
     assert "test/acc1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("line", [line for line in OTHERS if "ddp" in line])
+@pytest.mark.parametrize(
+    "line",
+    [pytest.param(line, marks=pytest.mark.slow if any(option in line for option in SLOW) else ()) for line in COSTS],
+)
+def test_costs_are_told(
+    line: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    assert main(arguments(line)) == 0
+    assert "params" in capsys.readouterr().out
+
+
+def test_costs_shown_in_readme_are_what_is_printed(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    (block,) = re.findall(r"```bash\n(.* cost .*)\n```\n\n```text\n(.*?)```", README, re.DOTALL)
+    line, shown = block
+    assert main(arguments(line.splitlines()[-1])) == 0
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == shown.splitlines()
+
+
+@pytest.mark.parametrize("line", [line for line in FITS if "ddp" in line])
 def test_commands_of_several_processes_run(line: str, command: Command) -> None:
     finished = command(*arguments(line))
     assert finished.returncode == 0, finished.stderr

@@ -32,6 +32,31 @@ def test_the_default_is_wrn_28_10():
     assert count_macs(net, (3, 32, 32)) == 5_243_386_368
 
 
+def test_biases_and_the_stride_in_the_second_3x3_are_what_the_scconv_paper_counts():
+    """36.55M and 5.96G in its Table 2; G counts two for each element of a batch norm."""
+    net = meta_net(100, bias=True, stride_in="conv2")
+    assert count_params(net) == 36_546_980
+    assert count_macs(net, (3, 32, 32)) == 5_951_175_168
+    convs = {name: module for name, module in net.named_modules() if isinstance(module, nn.Conv2d)}
+    assert len(convs) == 28
+    assert all(conv.bias is not None for conv in convs.values())
+    strided = [name for name, conv in convs.items() if conv.stride == (2, 2)]
+    assert strided == [f"layer{i}.0.{name}" for i in (2, 3) for name in ("conv2", "downsample.0")]
+
+
+@pytest.mark.parametrize("arguments", [{"bias": True}, {"stride_in": "conv2"}, {"bias": True, "stride_in": "conv2"}])
+def test_a_variant_maps_to_the_same_shapes(arguments):
+    block, variant = PreActBlock(4, 6, stride=2), PreActBlock(4, 6, stride=2, **arguments)
+    x = torch.randn(2, 4, 7, 7)
+    assert variant(x).shape == block(x).shape == (2, 6, 4, 4)
+    assert variant.state_dict().keys() >= block.state_dict().keys()
+
+
+def test_another_place_of_the_stride_is_refused():
+    with pytest.raises(UserError, match=r"`stride_in` \(='conv3'\) must be one of 'conv1', 'conv2'"):
+        WideResNet(10, stride_in="conv3")
+
+
 @pytest.mark.parametrize("depth", [10, 16, 28])
 def test_depth_counts_the_convolutions(depth):
     convs = [name for name, module in meta_net(depth=depth).named_modules() if isinstance(module, nn.Conv2d)]

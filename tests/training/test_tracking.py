@@ -1,13 +1,19 @@
 """The W&B record, read back with W&B's own reader, and what happens without a key or a server."""
 
+import json
 import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from scconv_lab.cli import main
+from scconv_lab.complexity import count_cost, measure
+from scconv_lab.models import CifarResNet
+from scconv_lab.nn import SRU
+from scconv_lab.surgery import apply_surgery
 from scconv_lab.training import provenance
 from scconv_lab.training.tracking import credentials, run_name
 from tests.runs import REPOSITORY, Command, Run
@@ -72,6 +78,18 @@ class TestRecord:
         assert summary["complexity/macs"] == 781952
         assert summary["complexity/flops"] == 2 * 781952
 
+    def test_every_count_is_a_metric_and_a_row_of_a_table(self, quick_run: Run, record: dict[str, Any]) -> None:
+        net = CifarResNet(10, depth=8)
+        apply_surgery(net, SRU, action="insert_after")
+        cost = count_cost(net, (3, 8, 8))
+        for name, value in cost.figures().items():
+            assert record["summary"][f"complexity/{name}"] == value
+        (file,) = quick_run.folder.rglob("cost*.table.json")
+        table = json.loads(file.read_text())
+        assert table["columns"] == ["part", "name", "figure", "value"]
+        assert table["data"] == [list(row) for row in cost.rows()]
+        assert not [key for key in record["summary"] if key.startswith("perf/")]
+
     @pytest.mark.parametrize("key", ["train/loss", "val/loss", "val/acc1", "val/acc5", "test/loss", "test/acc1"])
     def test_every_epoch_is_what_the_console_printed(self, key: str, quick_run: Run) -> None:
         printed, kept = quick_run.console(key), quick_run.wandb_history(key)
@@ -87,6 +105,32 @@ class TestRecord:
         kept = [entry["line"] for entry in record["console"]]
         last_epoch = next(line for line in quick_run.output.splitlines() if line.startswith("epoch 15/15"))
         assert last_epoch in kept
+
+
+def test_a_fit_that_is_asked_to_measures_first_and_trains_the_same(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    monkeypatch.setattr(measure, "_SECONDS", 0.01)
+    eager = [case for case in measure.cases(torch.device("cpu"), 64) if case.execution == "eager"]
+    monkeypatch.setattr(measure, "cases", lambda device, batch_size: eager if batch_size == 64 else [])
+    arguments = ["fit", "--config", "experiments/baseline.yaml", "--config", "configs/scale/quick.yaml"]
+    ends = []
+    for wish in ("true", "false"):
+        assert main([*arguments, "--trainer.max_epochs=1", "--measure_cost", wish]) == 0
+        printed = capsys.readouterr().out
+        ends.append(next(line for line in printed.splitlines() if line.startswith("test  ")))
+        if wish == "true":
+            assert printed.startswith("cost     measuring fp32 eager inference, batch 1\n")
+            assert re.search(r"^measured fp32 eager training, batch 64: P50 [\d.]+ ms, ", printed, re.M)
+            run = Run(printed, workspace)
+            summary = run.wandb()["summary"]
+            assert summary["perf/latency_ms"] > 0
+            assert summary["perf/images_per_s"] > 0
+            assert summary["perf/peak_memory_mb"] > 0
+            (table,) = run.folder.rglob("cost*.table.json")
+            assert "fp32 eager training, batch 64" in table.read_text()
+    assert ends[0] == ends[1]
 
 
 def test_without_a_key_there_are_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
