@@ -165,6 +165,7 @@ def measure(net: nn.Module, image_shape: tuple[int, int, int], case: Case, *, de
         device: Where.
 
     Raises:
+        UserError: (a ValueError) if the batch is too large for the device, or too small for a batch norm.
         NotCompiledError: if torch.compile cannot compile the net here.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -178,6 +179,9 @@ def measure(net: nn.Module, image_shape: tuple[int, int, int], case: Case, *, de
             times = _times(step, device)
         except TorchDynamoException as error:
             raise NotCompiledError(str(error).strip().splitlines()[0]) from error
+        except (ValueError, torch.OutOfMemoryError) as error:  # a batch norm's, of one value a channel
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(f"{case} cannot be measured ({reason}); choose another --batch-size or image") from error
         peak = peak_bytes(step, device=device, held=_bytes(net, images, optimizer))
     torch._dynamo.reset()
     first, median, third = statistics.quantiles(times, n=4, method="inclusive")

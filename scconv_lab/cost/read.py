@@ -39,7 +39,9 @@ class _NetReader(LabCLI):
         return {"fit": LabCLI.subcommands()["fit"]}
 
     def before_instantiate_classes(self) -> None:
-        """Name nothing, and make no folder."""
+        """Name nothing, and make no folder; what is measured runs on as many threads as the fit would."""
+        if self.settings.threads is not None:
+            torch.set_num_threads(self.settings.threads)
 
     def instantiate_classes(self) -> None:
         """Build the net; its data module says how many classes and which images it is for."""

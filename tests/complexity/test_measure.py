@@ -111,6 +111,20 @@ def test_half_precision_is_autocasts():
     assert seen == {torch.bfloat16}
 
 
+def test_a_batch_that_does_not_do_is_the_users_mistake():
+    net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12))
+    message = r"fp32 eager training, batch 1 cannot be measured \(Expected more than 1 value .*another --batch-size"
+    with pytest.raises(UserError, match=message):
+        measure(net, (3, 2, 2), Case("fp32", "eager", "training", 1), device=CPU)
+
+    class Huge(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(UserError, match=r"batch 1 cannot be measured \(CUDA out of memory\)"):
+        measure(Huge(), (3, 2, 2), INFERENCE, device=CPU)
+
+
 @pytest.mark.parametrize(("has_bf16", "count"), [(False, 6), (True, 12)])
 def test_cases_of_a_device(monkeypatch, has_bf16, count):
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_bf16)
