@@ -15,7 +15,7 @@ from scconv_lab.cost.show import print_csv, print_json, print_table, progress
 from scconv_lab.nn import CRU
 
 _HOW = (
-    "params and MACs in millions; MACs are of convolutions and linear layers; + norm: two more for each element of a "
+    "params and MACs in millions; MACs are of convolutions and linear layers; +norms: two more for each element of a "
     "batch norm, as the paper counts (so it has its plain ResNet-56 and DenseNet-121 to 0.01 %). Indented: another "
     "choice."
 )
@@ -120,7 +120,7 @@ def _print(lines: list[Counted], notes: dict[str, str]) -> None:
     for table, title in TITLES.items():
         print(title)
         print_table(
-            *("", "params", "paper", "%", "MACs", "+ norm", "paper", "%", ""),
+            *("", "params", "paper", "%", "MACs", "+norms", "paper", "%", ""),
             rows=[_cells(line) for line in lines if line.table == table],
         )
         print()

@@ -35,7 +35,7 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
 
         def step(name: str) -> None:
             nonlocal started
-            bar.update(task, description=name, advance=int(started))
+            bar.update(task, description=name, advance=int(started), refresh=True)
             started = True
 
         yield step
