@@ -15,6 +15,7 @@ COMMANDS = {
     "test": "evaluate a checkpoint on the test set",
     "predict": "write a checkpoint's predictions for the validation split to a CSV file",
     "export": "write a checkpoint's net as ONNX, torch.export or safetensors, and check the file",
+    "doctor": "look for what a run would stumble over, and say what to do",
 }
 
 _HELP = f"""usage: scconv-lab COMMAND [--config FILE ...] [--KEY VALUE ...]
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        Exit code: 0 done, 2 something to mend in the arguments, files or data, 130 interrupted (Ctrl-C). A defect of
-        ours raises.
+        Exit code: 0 done, 1 a check of `doctor` fails, 2 something to mend in the arguments, files or data, 130
+        interrupted (Ctrl-C). A defect of ours raises.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -56,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return export(arguments[1:])
         expanded, experiment = expand_arguments(arguments)
+        if arguments[0] == "doctor":
+            from scconv_lab.doctor import run as doctor
+
+            return doctor(expanded[1:], experiment=experiment)
         from scconv_lab.lab_cli import run
 
         return run(expanded, experiment=experiment)

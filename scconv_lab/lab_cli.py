@@ -195,8 +195,29 @@ _QUIET: dict[str, dict[str, Any]] = {
 }
 
 
-def run(arguments: list[str], *, experiment: str | None) -> int:
-    """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
+class _ParsedCLI(LabCLI):
+    """Parses, and does nothing else."""
+
+    def before_instantiate_classes(self) -> None:
+        """Name no run."""
+
+    def instantiate_classes(self) -> None:
+        """Build nothing."""
+
+    def after_instantiate_classes(self) -> None:
+        """Read nothing."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run nothing."""
+
+
+def parse(arguments: list[str], *, experiment: str | None) -> Namespace:
+    """The settings of one command whose arguments are expanded; UserError for what it would refuse to read."""
+    _quiet()
+    return _ParsedCLI(arguments, experiment=experiment).settings
+
+
+def _quiet() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # lightning 2.6.6 asks torch 2.15 in the old way
@@ -204,6 +225,11 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     # a checkpoint knows the folder of the run that made it, and an evaluation makes none
     warnings.filterwarnings("ignore", message="The dirpath has changed", category=UserWarning)
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks", category=UserWarning)
+
+
+def run(arguments: list[str], *, experiment: str | None) -> int:
+    """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
+    _quiet()
     code = 1
     try:
         LabCLI(arguments, experiment=experiment)

@@ -26,6 +26,7 @@ LAW["export"] = {"errors", "config", "models", "training"}
 LAW["parser"] = {*LAW} - {"parser"}
 LAW["keys"] = {*LAW} - {"keys"}
 LAW["lab_cli"] = {*LAW} - {"lab_cli"}
+LAW["doctor"] = {"errors", "config", "data", "models", "training", "keys", "lab_cli"}
 LAW["cli"] = {*LAW} - {"cli"}
 
 # who may import a library: parts, or single files

@@ -48,11 +48,15 @@ def _unit_name(unit: Spec) -> str:
     return "-".join([_class_name(unit), *parts])
 
 
+def server() -> str:
+    """Address of the W&B server."""
+    return wandb.setup().settings.base_url
+
+
 def credentials() -> bool:
     """Whether W&B has a key, in the environment, a netrc file or its settings. Asks nobody, and no server."""
-    host = wandb.setup().settings.base_url
     try:
-        found = wbauth.authenticate_session(host=host, source="scconv-lab", prompt=False, update_session=False)
+        found = wbauth.authenticate_session(host=server(), source="scconv-lab", prompt=False, update_session=False)
     except AuthenticationError:
         return False
     return found is not None
