@@ -18,6 +18,8 @@ COMMANDS = {
     "doctor": "look for what a run would stumble over, and say what to do",
 }
 
+_LONGEST = 800  # characters of a message, which quotes the value that was given
+
 _HELP = f"""usage: scconv-lab COMMAND [--config FILE ...] [--KEY VALUE ...]
 
 What SRU, CRU and ScConv (SCConv, CVPR 2023) buy, where, and at what cost.
@@ -66,12 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(expanded, experiment=experiment)
     except UserError as error:
         # a data loader's worker hands on its error as a traceback that ends in the message
-        print(f"scconv-lab: error: {str(error).rpartition('UserError: ')[2].strip()}", file=sys.stderr)
+        print(f"scconv-lab: error: {_one_line(str(error).rpartition('UserError: ')[2])}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # one line for all processes of a run
             print("scconv-lab: interrupted", file=sys.stderr)
         return 130
+
+
+def _one_line(message: str) -> str:
+    """A message as one line that fits a screen; it opens with the key or file and ends with the way out."""
+    line = " ".join("".join(c if c.isprintable() else c.isspace() * " " or ascii(c)[1:-1] for c in message).split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} [...] {line[-_LONGEST // 4 :]}"
 
 
 def expand_arguments(arguments: Sequence[str]) -> tuple[list[str], str | None]:

@@ -31,6 +31,7 @@ from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
+_MOST = 1024  # threads and processes of one machine
 
 
 class LabCLI(LightningCLI):
@@ -88,8 +89,15 @@ class LabCLI(LightningCLI):
             raise UserError(f"{command} needs the weights to evaluate: --ckpt_path RUN_FOLDER/checkpoints/best.ckpt")
         if settings.ckpt_path and settings.weights:
             raise UserError("--weights and --ckpt_path are both given, and only one can fill the net; leave one out")
-        if settings.threads is not None and settings.threads < 1:
-            raise UserError(f"`threads` (={settings.threads}) must be at least 1; leave it out for torch's choice")
+        command_parser.require_values(settings)
+        if settings.threads is not None and not 1 <= settings.threads <= _MOST:
+            raise UserError(f"`threads` (={settings.threads}) must be 1 to {_MOST}; leave it out for torch's choice")
+        devices = str(settings.trainer.devices)
+        if devices.isdecimal() and int(devices) > _MOST:
+            raise UserError(f"`trainer.devices` (={devices}) must be at most {_MOST} on one machine")
+        seed = settings.seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise UserError(f"`seed_everything` (={seed}) must be from 0 to {2**32 - 1}; true draws one")
         if settings.trainer.use_distributed_sampler:
             raise UserError(
                 "`trainer.use_distributed_sampler` (=True) must be false: the data modules share out the samples "
@@ -138,14 +146,19 @@ class LabCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build net, data and trainer; pretrained weights are not read where others replace them all."""
         replaced = self.settings.ckpt_path or self.settings.weights
-        with without_pretrained() if replaced else nullcontext():
-            super().instantiate_classes()
+        try:
+            with without_pretrained() if replaced else nullcontext():
+                super().instantiate_classes()
+        except ValueError as error:  # jsonargparse wraps what a class refuses in what it says of all the others
+            if isinstance(error.__cause__, UserError):
+                raise error.__cause__ from error
+            raise
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Take what the trainer refuses for the user's mistake."""
         try:
             return super().instantiate_trainer(**kwargs)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
     def after_instantiate_classes(self) -> None:

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from scconv_lab.errors import UserError
-from scconv_lab.models.net import Net
+from scconv_lab.models.net import DEEPEST, Net
 
 
 class WideResNet(Net):
@@ -29,8 +29,8 @@ class WideResNet(Net):
 
     def __init__(self, num_classes: int, *, depth: int = 28, widen_factor: int = 10, dropout: float = 0.0):
         super().__init__()
-        if depth < 10 or (depth - 4) % 6:
-            raise UserError(f"`depth` (={depth}) must be 6n + 4 for n blocks a stage: 10, 16, 22, 28, 40")
+        if not 10 <= depth <= DEEPEST or (depth - 4) % 6:
+            raise UserError(f"`depth` (={depth}) must be 6n + 4 for n blocks a stage: 10, 16, 22, 28, 40, 1198 at most")
         if widen_factor < 1:
             raise UserError(f"`widen_factor` (={widen_factor}) must be at least 1; WRN-28-10 has 10")
         if not 0 <= dropout < 1:

@@ -23,6 +23,8 @@ from scconv_lab.training.spec import Spec, import_class
 
 INIT_TIMEOUT = 20.0
 """Seconds that a W&B server may take to answer before the run goes on offline."""
+FINISH_TIMEOUT = 35.0
+"""Seconds that the last uploads may take; what is not uploaded then lies in the run's folder, for `wandb sync`."""
 
 
 def run_name(net: Spec, unit: Spec | None, data: Spec, seed: object) -> str:
@@ -104,7 +106,7 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
             notes=notes,
             id=id,
             save_dir=save_dir or "runs",
-            settings=wandb.Settings(silent=True, init_timeout=INIT_TIMEOUT),
+            settings=wandb.Settings(silent=True, init_timeout=INIT_TIMEOUT, finish_timeout=FINISH_TIMEOUT),
         )
         del self._wandb_init["anonymous"]  # wandb 0.31 warns of it whatever its value
         self._mode = mode
