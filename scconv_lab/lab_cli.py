@@ -31,6 +31,7 @@ from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
+_RUNS = "runs"
 _MOST = 1024  # threads and processes of one machine
 
 
@@ -56,7 +57,7 @@ class LabCLI(LightningCLI):
             load_from_checkpoint_support=False,
             trainer_defaults={
                 "devices": 1,
-                "default_root_dir": "runs",
+                "default_root_dir": _RUNS,
                 "enable_model_summary": False,
                 "enable_progress_bar": sys.stdout.isatty(),
                 "log_every_n_steps": 10,
@@ -90,6 +91,7 @@ class LabCLI(LightningCLI):
         if settings.ckpt_path and settings.weights:
             raise UserError("--weights and --ckpt_path are both given, and only one can fill the net; leave one out")
         command_parser.require_values(settings)
+        settings.trainer.default_root_dir = settings.trainer.default_root_dir or _RUNS
         if settings.threads is not None and not 1 <= settings.threads <= _MOST:
             raise UserError(f"`threads` (={settings.threads}) must be 1 to {_MOST}; leave it out for torch's choice")
         devices = str(settings.trainer.devices)

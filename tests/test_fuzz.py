@@ -25,7 +25,7 @@ from scconv_lab.lab_cli import LabCLI
 from tests.mutations import SHIPPED, mutate, nodes
 from tests.test_parser import UnbuiltCLI
 
-FILES, ALL_FILES = 300, 10_000
+FILES, ALL_FILES = 200, 10_000
 PROCESSES = 2
 HANG_S = 20.0
 MEMORY = 3 * 2**30  # bytes that one file may cost
@@ -67,7 +67,7 @@ class Fuzz:
             self.keys |= {str(key) for parent, key in nodes(content) if isinstance(parent, dict)}
 
     def attempt(self, seed: int) -> Outcome:
-        """Run one file, in a process of its own kind: see `start`."""
+        """Run one file, in a process that `start` has prepared."""
         file = self.folder / f"{os.getpid()}.yaml"
         data, done = mutate(seed, self.resolved)
         file.write_bytes(data)
@@ -138,7 +138,7 @@ def attempt(seed: int) -> Outcome:
 
 
 def run(fuzz: Fuzz, seeds: range) -> Iterator[Outcome]:
-    with multiprocessing.get_context("fork").Pool(PROCESSES, start, (fuzz,)) as pool:
+    with multiprocessing.get_context("spawn").Pool(PROCESSES, start, (fuzz,)) as pool:
         yield from pool.imap_unordered(attempt, seeds, chunksize=5)
 
 
@@ -146,7 +146,7 @@ def run(fuzz: Fuzz, seeds: range) -> Iterator[Outcome]:
 def test_a_spoiled_file_gets_a_message(
     workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
-    """300 files, and with `--full` 10,000."""
+    """200 files, and with `--full` 10,000."""
     monkeypatch.chdir(workspace)
     outcomes = list(run(Fuzz(tmp_path), range(ALL_FILES if full else FILES)))
     counted = Counter(outcome.kind for outcome in outcomes)

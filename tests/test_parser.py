@@ -289,6 +289,12 @@ def test_null_is_refused_where_it_means_nothing(refused, key):
     assert re.search(rf"`{key}`( \(=null\) must have a value|: Expected a .* Got value: None)", message)
 
 
+def test_runs_have_a_folder_by_default(cli, monkeypatch, request):
+    monkeypatch.chdir(request.config.rootpath)
+    for given in ([], ["--trainer.default_root_dir", "null"]):
+        assert cli.parse("fit", *BASELINE, *given).trainer.default_root_dir == "runs"
+
+
 def test_null_is_taken_where_it_means_something(cli, monkeypatch, request):
     monkeypatch.chdir(request.config.rootpath)
     nulls = ["threads", "experiment", "lr_scheduler", "surgery.unit", "trainer.precision", "trainer.logger", "bases"]

@@ -3,6 +3,10 @@
 import dataclasses
 import inspect
 import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,17 +18,24 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from wandb.errors import AuthenticationError, CommError
 from wandb.sdk.lib import wbauth
+from wandb.sdk.lib.runid import generate_id
+from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 
 from scconv_lab.complexity import count_macs, count_params
 from scconv_lab.surgery import Edit, preflight
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.provenance import provenance
+from scconv_lab.training.reach import answers
 from scconv_lab.training.spec import Spec, import_class
 
-INIT_TIMEOUT = 20.0
-"""Seconds that a W&B server may take to answer before the run goes on offline."""
+ANSWER_TIMEOUT = 10.0
+"""Seconds that a W&B server may take to show that it is there, before the run goes on offline."""
+INIT_TIMEOUT = 15.0
+"""Seconds that one which is there may take to give a run, before it goes on offline."""
 FINISH_TIMEOUT = 35.0
-"""Seconds that the last uploads may take; what is not uploaded then lies in the run's folder, for `wandb sync`."""
+"""Seconds that the last uploads may take; W&B's own process takes up to 15 more to give up a dead server."""
+_GONE = (ConnectionError, MailboxClosedError, HandleAbandonedError, CommError)
+"""What W&B raises where its own process does not answer any more."""
 
 
 def run_name(net: Spec, unit: Spec | None, data: Spec, seed: object) -> str:
@@ -64,6 +75,27 @@ def credentials() -> bool:
     return found is not None
 
 
+def _surviving(method: Callable[..., None]) -> Callable[..., None]:
+    """Let a run go on without its record where W&B's own process is gone."""
+
+    @wraps(method)
+    def call(self: "WandbLogger", *args: Any, **kwargs: Any) -> None:
+        if not self.lost:
+            try:
+                method(self, *args, **kwargs)
+            except _GONE as error:
+                self.lost = True
+                print(f"W&B      its process is gone ({type(error).__name__}); the run goes on", flush=True)
+
+    return call
+
+
+class _Table(wandb.Table):
+    """A file of the run and no artifact: W&B first asks the server for leave to make one, for a minute if need be."""
+
+    _log_type = None
+
+
 class WandbLogger(lightning.pytorch.loggers.WandbLogger):
     """Logs to Weights & Biases, offline where no API key is configured; it never prompts and never hangs.
 
@@ -78,8 +110,9 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         id: W&B's id of the run; None draws a new one.
         save_dir: Folder that receives W&B's own; None is the run's folder, and "runs" outside the command line.
         mode: "auto" is WANDB_MODE where that is set, and "online" otherwise. An online run without an API key
-            (WANDB_API_KEY, or what `wandb login` wrote), or whose server does not answer within 20 seconds, goes on
-            offline.
+            (WANDB_API_KEY, or what `wandb login` wrote), or whose server does not answer within 10 seconds, goes on
+            offline. One whose server is lost later has 35 seconds at its end to upload the rest; what is left then
+            lies in its folder, for `wandb sync`.
     """
 
     def __init__(
@@ -110,6 +143,7 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         )
         del self._wandb_init["anonymous"]  # wandb 0.31 warns of it whatever its value
         self._mode = mode
+        self.lost = False
         self.state = "not started"
 
     @property
@@ -125,12 +159,18 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         reason = ""
         if wanted == "online" and not credentials():
             wanted, reason = "offline", "; no API key is configured (`wandb login`)"
+        elif wanted == "online" and not answers(server(), within=ANSWER_TIMEOUT):
+            wanted, reason = "offline", f"; {server()} does not answer"
         self._wandb_init["mode"] = wanted
         os.makedirs(self._wandb_init["dir"], exist_ok=True)
+        self._wandb_init["id"] = self._wandb_init["id"] or generate_id()
+        earlier = self._online_folders()
         try:
             _ = super().experiment
         except (CommError, wandb.errors.UsageError) as error:
-            self._wandb_init["mode"] = "offline"
+            for folder in self._online_folders() - earlier:  # holds nothing, and would be a second run when synced
+                shutil.rmtree(folder, ignore_errors=True)
+            self._wandb_init |= {"mode": "offline", "id": generate_id()}  # W&B's process does not let go of the other
             reason = f"; the server gave no run: {' '.join(str(error).split())}"
             _ = super().experiment
         run = self._experiment
@@ -138,6 +178,18 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
             self.state = f"online, {run.url}" if run is not None else "disabled"
         else:
             self.state = f"offline{reason}"
+
+    def _online_folders(self) -> set[Path]:
+        return set(Path(self._wandb_init["dir"], "wandb").glob(f"run-*-{self._wandb_init['id']}"))
+
+    log_hyperparams = _surviving(lightning.pytorch.loggers.WandbLogger.log_hyperparams)
+    log_metrics = _surviving(lightning.pytorch.loggers.WandbLogger.log_metrics)
+
+    @rank_zero_only
+    @_surviving
+    def log_table(self, key: str, columns: list[str], data: list[list[Any]], step: int | None = None) -> None:
+        """Log a table as a file of the run."""
+        self.log_metrics({key: _Table(columns=columns, data=data)}, step)  # pyrefly: ignore[bad-argument-type]
 
     @property
     def files_dir(self) -> Path | None:
@@ -147,8 +199,18 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
 
 def finish(exit_code: int) -> None:
     """Close the W&B run, if one is open, so that its file is whole."""
-    if wandb.run is not None:
-        wandb.finish(exit_code=exit_code)
+    if wandb.run is None:
+        return
+    run = wandb.run
+    folder = os.path.relpath(Path(run.dir).parent)
+    try:
+        run.finish(exit_code=exit_code)
+        if run._finish_timed_out:
+            print(f"upload   uv run wandb sync --no-skip-online {folder}  (the server was lost)")
+    except _GONE:
+        print(f"W&B      its process is gone, and what it had not written to {folder} yet")
+        with suppress(*_GONE):
+            wandb.teardown()  # else it is tried when Python ends, with a traceback
 
 
 class RunRecord(Callback):

@@ -2,15 +2,11 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections import namedtuple
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,6 +15,7 @@ import torch
 from scconv_lab.cli import main
 from scconv_lab.doctor import command, machine, record
 from scconv_lab.doctor.plan import _count
+from tests.training.wandb_server import WandbServer
 
 QUICK = ["--config", "experiments/ablation_sru.yaml", "--config", "configs/scale/quick.yaml"]
 NAMES = ["python", "torch", "driver", "GPUs", "run folder", "temporary folder", "disk", "W&B", "SLURM"]
@@ -116,7 +113,7 @@ def test_what_a_run_would_stumble_over(
     [
         (["--config", "experiments/basline.yaml"], "did you mean 'experiments/baseline.yaml'"),
         (["--format", "jsn"], "--format jsn is not known; did you mean 'json'?"),
-        (["--format"], "--format  is not known; choose one of json, text"),
+        (["--format"], "--format is not known; choose one of json, text"),
         ([*QUICK, "--trainer.max_epoch", "3"], "'trainer.max_epochs'"),
     ],
 )
@@ -260,50 +257,27 @@ def test_devices_are_counted(devices: object, count: int | None) -> None:
 class TestServer:
     """W&B's, as a socket of this host."""
 
-    @pytest.fixture
-    def silent(self) -> Iterator[str]:
-        """Takes connections and never answers."""
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            yield f"http://127.0.0.1:{server.getsockname()[1]}"
-
-    @pytest.fixture
-    def failing(self) -> Iterator[str]:
-        """Answers everything with 500."""
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_error(500)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = HTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        server.server_close()
-
     @pytest.fixture(autouse=True)
     def key(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         monkeypatch.setattr(record, "_PATIENCE_S", 0.5)
 
-    def test_one_that_answers_anything_is_there(self, failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("scconv_lab.training.tracking.server", lambda: failing)
-        assert record.wandb().state == "ok"
-
-    def test_one_that_is_silent_is_not_waited_for(self, silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("scconv_lab.training.tracking.server", lambda: silent)
-        start = time.monotonic()
-        check = record.wandb()
+    @pytest.mark.parametrize(("behaviour", "state"), [("answer", "ok"), ("silent", "warn"), ("fail", "warn")])
+    def test_one_that_is_silent_is_not_waited_for(
+        self, behaviour: Any, state: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with WandbServer(behaviour) as server:
+            monkeypatch.setattr("scconv_lab.training.tracking.server", lambda: server.url)
+            start = time.monotonic()
+            check = record.wandb()
         assert time.monotonic() - start < 5
-        assert check.state == "warn"
-        assert f"{silent} does not answer" in check.found
+        assert check.state == state
+        assert server.url in check.found
 
     def test_offline_asks_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANDB_MODE", "offline")
-        monkeypatch.setattr(record, "_answers", lambda _: pytest.fail("the server was asked"))
+        monkeypatch.setattr("scconv_lab.training.reach.answers", lambda *_, **__: pytest.fail("the server was asked"))
         assert (record.wandb().state, record.wandb().found) == ("ok", "WANDB_MODE is offline")
         monkeypatch.delenv("WANDB_MODE")
         monkeypatch.delenv("WANDB_API_KEY")

@@ -79,9 +79,10 @@ class TestRecord:
         assert kept == pytest.approx(printed, abs=5.1e-5)
 
     def test_surgery_is_a_table(self, quick_run: Run, record: dict[str, Any]) -> None:
-        assert record["summary"]["surgery"]["nrows"] == 3
-        (table,) = quick_run.folder.rglob("surgery*.table.json")
-        assert '"layer1.0.conv2"' in table.read_text()
+        table = record["summary"]["surgery"]
+        assert (table["_type"], table["nrows"], table["ncols"]) == ("table-file", 3, 6)
+        (file,) = quick_run.folder.rglob("surgery*.table.json")
+        assert '"layer1.0.conv2"' in file.read_text()
 
     def test_console_is_kept(self, record: dict[str, Any], quick_run: Run) -> None:
         kept = [entry["line"] for entry in record["console"]]
@@ -117,9 +118,9 @@ def test_a_server_that_does_not_answer_leaves_the_run_offline(command: Command, 
         WANDB_BASE_URL="http://127.0.0.1:9",
     )
     assert finished.returncode == 0, finished.stderr
-    assert time.monotonic() - start < 120
+    assert time.monotonic() - start < 60
     run = Run(finished.stdout, workspace)
-    assert "W&B      offline; the server gave no run" in run.output
+    assert "W&B      offline; http://127.0.0.1:9 does not answer" in run.output
     assert run.wandb()["state"] == "finished"
     assert run.wandb()["summary"]["test/acc1"] > 0
 
