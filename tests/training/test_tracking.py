@@ -107,6 +107,17 @@ def test_online_without_a_key_goes_offline(
     assert "W&B      offline; no API key is configured" in capsys.readouterr().out
 
 
+def test_disabled_leaves_nothing(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    arguments = ["fit", "--config", "experiments/baseline.yaml", "--config", "configs/scale/quick.yaml"]
+    assert main([*arguments, "--trainer.max_epochs=1"]) == 0
+    run = Run(capsys.readouterr().out, workspace)
+    assert not list(run.folder.rglob("*.wandb"))
+
+
 @pytest.mark.slow
 def test_a_server_that_does_not_answer_leaves_the_run_offline(command: Command, workspace: Path) -> None:
     arguments = ["fit", "--config", "experiments/baseline.yaml", "--config", "configs/scale/quick.yaml"]
