@@ -15,7 +15,10 @@ COMMANDS = {
     "predict": "write a checkpoint's predictions for the validation split to a CSV file",
     "cost": "count, and where asked measure, what an experiment's net costs; the paper's tables beside it",
     "export": "write a checkpoint's net as ONNX, torch.export or safetensors, and check the file",
+    "doctor": "look for what a run would stumble over, and say what to do",
 }
+
+_LONGEST = 800  # characters of a message, which quotes the value that was given
 
 _HELP = f"""usage: scconv-lab COMMAND [--config FILE ...] [--KEY VALUE ...]
 
@@ -38,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        Exit code: 0 done, 2 something to mend in the arguments, files or data, 130 interrupted (Ctrl-C), 141 the reader
-        of the output left. A defect of ours raises.
+        Exit code: 0 done, 1 a check of `doctor` fails, 2 something to mend in the arguments, files or data, 130
+        interrupted (Ctrl-C), 141 the reader of the output left. A defect of ours raises.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -60,12 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return cost(arguments[1:])
         expanded, experiment = expand_arguments(arguments)
+        if arguments[0] == "doctor":
+            from scconv_lab.doctor import run as doctor
+
+            return doctor(expanded[1:], experiment=experiment)
         from scconv_lab.lab_cli import run
 
         return run(expanded, experiment=experiment)
     except UserError as error:
         # a data loader's worker hands on its error as a traceback that ends in the message
-        print(f"scconv-lab: error: {str(error).rpartition('UserError: ')[2].strip()}", file=sys.stderr)
+        print(f"scconv-lab: error: {_one_line(str(error).rpartition('UserError: ')[2])}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # what reads the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
@@ -74,3 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # one line for all processes of a run
             print("scconv-lab: interrupted", file=sys.stderr)
         return 130
+
+
+def _one_line(message: str) -> str:
+    """A message as one line that fits a screen; it opens with the key or file and ends with the way out."""
+    line = " ".join("".join(c if c.isprintable() else c.isspace() * " " or ascii(c)[1:-1] for c in message).split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} [...] {line[-_LONGEST // 4 :]}"

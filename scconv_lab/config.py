@@ -1,6 +1,7 @@
 """Turns an experiment file into the ordered list of configuration files that it builds on."""
 
 import difflib
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -77,12 +78,18 @@ def read_yaml(path: Path, *, named_by: Path | None = None) -> dict[str, Any]:
     """
     source = f"`bases` of {named_by}" if named_by else "--config"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe may never end
+            raise OSError("it is not a file")
+        text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{source} names {path}, which is not there{_nearest_file(path)}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # a name with a zero byte, text that is not UTF-8
         raise UserError(f"{source} names {path}, which cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    try:
+        content = yaml.safe_load(text)
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply to be read; a few levels are enough") from None
+    except Exception as error:  # beside YAML's own errors, what Python's types say of a value that a tag promises
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if content is None:
         return {}

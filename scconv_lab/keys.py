@@ -27,7 +27,7 @@ def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
         experiment: The default of the key of that name.
     """
     parser.add_argument(
-        "--bases", type=list[str], help="Files that this one builds on, relative to it; read before it."
+        "--bases", type=list[str] | None, help="Files that this one builds on, relative to it; read before it."
     )
     parser.add_argument(
         "--experiment", type=str | None, default=experiment, help="The question that the run belongs to."

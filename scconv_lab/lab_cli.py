@@ -31,6 +31,8 @@ from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
+_RUNS = "runs"
+_MOST = 1024  # threads and processes of one machine
 
 
 class LabCLI(LightningCLI):
@@ -55,7 +57,7 @@ class LabCLI(LightningCLI):
             load_from_checkpoint_support=False,
             trainer_defaults={
                 "devices": 1,
-                "default_root_dir": "runs",
+                "default_root_dir": _RUNS,
                 "enable_model_summary": False,
                 "enable_progress_bar": sys.stdout.isatty(),
                 "log_every_n_steps": 10,
@@ -88,8 +90,16 @@ class LabCLI(LightningCLI):
             raise UserError(f"{command} needs the weights to evaluate: --ckpt_path RUN_FOLDER/checkpoints/best.ckpt")
         if settings.ckpt_path and settings.weights:
             raise UserError("--weights and --ckpt_path are both given, and only one can fill the net; leave one out")
-        if settings.threads is not None and settings.threads < 1:
-            raise UserError(f"`threads` (={settings.threads}) must be at least 1; leave it out for torch's choice")
+        command_parser.require_values(settings)
+        settings.trainer.default_root_dir = settings.trainer.default_root_dir or _RUNS
+        if settings.threads is not None and not 1 <= settings.threads <= _MOST:
+            raise UserError(f"`threads` (={settings.threads}) must be 1 to {_MOST}; leave it out for torch's choice")
+        devices = str(settings.trainer.devices)
+        if devices.isdecimal() and int(devices) > _MOST:
+            raise UserError(f"`trainer.devices` (={devices}) must be at most {_MOST} on one machine")
+        seed = settings.seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise UserError(f"`seed_everything` (={seed}) must be from 0 to {2**32 - 1}; true draws one")
         if settings.trainer.use_distributed_sampler:
             raise UserError(
                 "`trainer.use_distributed_sampler` (=True) must be false: the data modules share out the samples "
@@ -138,14 +148,19 @@ class LabCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build net, data and trainer; pretrained weights are not read where others replace them all."""
         replaced = self.settings.ckpt_path or self.settings.weights
-        with without_pretrained() if replaced else nullcontext():
-            super().instantiate_classes()
+        try:
+            with without_pretrained() if replaced else nullcontext():
+                super().instantiate_classes()
+        except ValueError as error:  # jsonargparse wraps what a class refuses in what it says of all the others
+            if isinstance(error.__cause__, UserError):
+                raise error.__cause__ from error
+            raise
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Take what the trainer refuses for the user's mistake."""
         try:
             return super().instantiate_trainer(**kwargs)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
     def after_instantiate_classes(self) -> None:
@@ -195,14 +210,20 @@ _QUIET: dict[str, dict[str, Any]] = {
 }
 
 
-def run(arguments: list[str], *, experiment: str | None) -> int:
-    """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
-    quieten_lightning()
+def quieten() -> None:
+    """Keep from the terminal what Lightning and torch say without being asked, but for what matters."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # lightning 2.6.6 asks torch 2.15 in the old way
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
     # a checkpoint knows the folder of the run that made it, and an evaluation makes none
     warnings.filterwarnings("ignore", message="The dirpath has changed", category=UserWarning)
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks", category=UserWarning)
+
+
+def run(arguments: list[str], *, experiment: str | None) -> int:
+    """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
+    quieten()
     code = 1
     try:
         LabCLI(arguments, experiment=experiment)
@@ -221,12 +242,6 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     finally:
         tracking.finish(code)
     return code
-
-
-def quieten_lightning() -> None:
-    """Keep from the terminal what Lightning says without being asked, but for its warnings."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -5,8 +5,9 @@ import inspect
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args, get_type_hints
 
+from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scconv_lab.config import nearest, read_yaml
@@ -58,7 +59,10 @@ class LabParser(LightningArgumentParser):
         """Raise UserError if a configuration file holds a key that nothing reads, the earlier files given."""
         classes: dict[str, type] = {}
         for file in files:
-            self._require_known(file, "", read_yaml(file), classes)
+            content = read_yaml(file)
+            if not content:
+                raise UserError(f"{file} holds no keys; give it some, or leave it out")
+            self._require_known(file, "", content, classes)
 
     def _require_known(self, file: Path, group: str, content: Any, classes: dict[str, type]) -> None:
         if not isinstance(content, dict):
@@ -103,11 +107,36 @@ class LabParser(LightningArgumentParser):
     def _import(self, file: Path, key: str, class_path: str) -> type:
         classes = {cls.__name__: cls for cls in _subclasses(self.class_groups.get(key, object))}
         module, _, name = class_path.rpartition(".")
+        names = list(classes) if key in self.class_groups else []
         try:
-            return getattr(importlib.import_module(module), name) if module else classes[name]
+            if not all(part.isidentifier() for part in class_path.split(".")):
+                raise ImportError
+            found = getattr(importlib.import_module(module), name) if module else classes[name]
         except (ImportError, AttributeError, KeyError):
-            names = list(classes) if key in self.class_groups else []
             raise UserError(f"{file}: `{key}` names {class_path!r}, which is not there{nearest(name, names)}") from None
+        if not inspect.isclass(found):
+            raise UserError(f"{file}: `{key}` names {class_path!r}, which is not a class{nearest(name, names)}")
+        return found
+
+    def require_values(self, settings: Namespace) -> None:
+        """Raise UserError if a class is none that can be built, or an argument of it is null that must not be.
+
+        jsonargparse lets a null pass for every argument of a class, and makes an empty mapping the class that the
+        others have in common.
+        """
+        for key, base in self.class_groups.items():
+            group = settings.get(key)
+            if group is None:
+                continue
+            module, _, name = group.class_path.rpartition(".")
+            cls = getattr(importlib.import_module(module), name)
+            if cls is base:
+                choices = nearest("", [cls.__name__ for cls in _subclasses(base)])
+                raise UserError(f"`{key}` must name a class, and {name} is what they have in common{choices}")
+            hints = _hints(cls)
+            for argument, value in vars(group.get("init_args") or Namespace()).items():
+                if value is None and argument in hints and type(None) not in get_args(hints[argument]):
+                    raise UserError(f"`{key}.{argument}` (=null) must have a value; leave it out for its default")
 
     def _keys(self) -> list[str]:
         """Every key that can be given, and no group of keys."""
@@ -178,6 +207,22 @@ def _arguments(cls: type) -> list[str]:
     return names
 
 
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of a class's arguments that are not null by default, those that its ``**kwargs`` hand on included."""
+    hints: dict[str, Any] = {}
+    for ancestor in reversed(cls.__mro__):
+        if "__init__" in vars(ancestor):
+            parameters = inspect.signature(ancestor.__init__).parameters
+            try:
+                typed = get_type_hints(ancestor.__init__)
+            except NameError:  # a name that only type checkers see
+                continue
+            hints |= {
+                name: typed[name] for name in parameters if name in typed and parameters[name].default is not None
+            }
+    return hints
+
+
 def _short(message: str) -> str:
     """One line of jsonargparse's many: the key, what is expected, and the value."""
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
@@ -185,4 +230,5 @@ def _short(message: str) -> str:
     text = re.sub(r'Parser key "(.+?)":', r"`\1`:", "; ".join(dict.fromkeys(kept)))
     text = text.replace(":;", ":").replace("Given value:", "given:").replace("typing.Literal", "one of ")
     text = re.sub(r"NestedArg\(key='.*?', val=(.*?)\)$", r"\1", text)
+    text = re.sub(r"Namespace\((.*)\)", r"{\1}", text)
     return re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text)

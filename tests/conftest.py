@@ -10,6 +10,16 @@ import torch
 from tests.runs import REPOSITORY, Command, Run, command_environment
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the slow tests of faults in full, which takes hours")
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether a test of faults runs in full, or in the reduced form of `.ci/run`."""
+    return request.config.getoption("--full")
+
+
 @pytest.fixture(autouse=True)
 def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):

@@ -46,11 +46,14 @@ class Run:
         inspect = [str(BIN / "wandb"), "leet", "inspect", "--summary", "--json", str(record)]
         return json.loads(subprocess.run(inspect, capture_output=True, text=True, check=True).stdout)
 
-    def wandb_history(self, key: str) -> list[float]:
-        """Every value that the offline record keeps of one metric, in order."""
+    def wandb_rows(self) -> list[dict[str, Any]]:
+        """Every row of the offline record."""
         (record,) = self.folder.glob("wandb/offline-run-*/*.wandb")
         inspect = [str(BIN / "wandb"), "leet", "inspect", "--json", str(record)]
         lines = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.splitlines()
-        rows = [json.loads(line) for line in lines]
-        items = [row["history"]["item"] for row in rows if row["type"] == "history"]
+        return [json.loads(line) for line in lines]
+
+    def wandb_history(self, key: str) -> list[float]:
+        """Every value that the offline record keeps of one metric, in order."""
+        items = [row["history"]["item"] for row in self.wandb_rows() if row["type"] == "history"]
         return [item[key] for item in items if key in item]

@@ -93,6 +93,9 @@ def test_every_arm_trains(experiment: str, here: Path, capsys: pytest.CaptureFix
         (["--data.batch_size", "65", "--trainer.devices", "2"], ["`batch_size` (=65)", "divisible", "choose 64"]),
         (["--data.val_size", "5000"], ["`val_size` (=5000)", "1437"]),
         (["--net.depth", "9"], ["`depth` (=9)", "6n + 2"]),
+        (["--data.batch_size", "-1"], ["`batch_size` (=-1)", "at least 1"]),
+        (["--trainer.devices", "0"], ["trainer:", "devices"]),
+        (["--net.widths", "[16, 32, 100000000000000]"], ["`net`", "cannot be built of these values"]),
         (["--model.label_smoothing", "1"], ["`label_smoothing` (=1.0)"]),
         (["--trainer.precision", "17"], ["`trainer.precision`", "17"]),
         (["--trainer.strategy", "dpp"], ["trainer:", "dpp"]),
@@ -116,6 +119,15 @@ def test_a_mistake_gets_one_message_and_leaves_nothing(
     assert error.count("\n") == 1
     assert not [part for part in expected if part not in error]
     assert set(here.glob("runs/*/*")) == before
+
+
+def test_a_message_is_one_line_that_can_be_read(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit("baseline", "--config", "\x1b[31m\n\x00größe " + 5000 * "x") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("scconv-lab: error: --config names \\x1b[31m \\x00größe xxx")
+    assert " [...] xxx" in error
+    assert error.count("\n") == 1
+    assert len(error) < 900
 
 
 @pytest.mark.skipif(not FASHION_MNIST.is_dir(), reason="needs Debian's package dataset-fashion-mnist")

@@ -1,5 +1,6 @@
 """An experiment file becomes the ordered list of files that it builds on."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -133,10 +134,25 @@ def test_what_cannot_be_read_is_named(write, tmp_path):
     assert "latin.yaml, which cannot be read" in error(path)
 
 
-@pytest.mark.parametrize("text", ["a: [1, 2", "a: b: c", "\tkey: 1", "a: !!python/object:os.system {}"])
+@pytest.mark.parametrize(
+    "text", ["a: [1, 2", "a: b: c", "\tkey: 1", "a: !!python/object:os.system {}", "a: !!timestamp x", "a: !!float x"]
+)
 def test_what_is_no_yaml_is_named(write, text):
     write("broken.yaml", text)
     assert "broken.yaml is not valid YAML" in error(write("a.yaml", "bases: [broken.yaml]"))
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: "])
+def test_what_is_nested_beyond_reading_is_named(write, opening):
+    assert "a.yaml is nested too deeply" in error(write("a.yaml", f"a: {5000 * opening}"))
+
+
+@pytest.mark.parametrize("base", ["/dev/zero", "fifo", "a\\0b", "x" * 5000, "."])
+def test_what_is_no_file_is_not_read(write, tmp_path, base):
+    os.mkfifo(tmp_path / "fifo")
+    message = error(write("a.yaml", f'bases: ["{base}"]'))
+    assert message.startswith("`bases` of a.yaml names ")
+    assert "which cannot be read: " in message
 
 
 @pytest.mark.parametrize(("text", "kind"), [("- 1\n- 2\n", "list"), ("word", "str"), ("3", "int"), ("false", "bool")])

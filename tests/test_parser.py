@@ -256,6 +256,73 @@ def test_an_unknown_class_path_of_a_file_is_named_with_the_nearest(refused, key,
 
 
 @pytest.mark.parametrize(
+    ("class_path", "reason"),
+    [
+        (".", "is not there"),
+        ("..X", "is not there"),
+        ("a..b", "is not there"),
+        ("X.", "is not there"),
+        ("a b", "is not there"),
+        ("torch.optim", "is not a class"),
+        ("os.path.join", "is not a class"),
+        ("scconv_lab.nn.READINGS", "is not a class"),
+    ],
+)
+@pytest.mark.parametrize("key", ["net", "surgery.unit", "optimizer"])
+def test_a_class_path_that_names_no_class_is_refused(refused, key, class_path, reason):
+    message = refused(yaml=as_yaml(key, f"'{class_path}'"))
+    assert f"`{key}` names {class_path!r}, which {reason}" in message
+
+
+@pytest.mark.parametrize(
+    "yaml", ["surgery: {unit: {}}", "surgery: {unit: scconv_lab.nn.Unit}", "net: scconv_lab.models.Net"]
+)
+def test_what_classes_have_in_common_is_none_of_them(refused, yaml):
+    assert re.search("`(net|surgery.unit)` must name a class, and (Net|Unit) is what", refused(yaml=yaml))
+
+
+@pytest.mark.parametrize(
+    "key", ["net.depth", "optimizer.lr", "data.batch_size", "model.label_smoothing", "final_test", "surgery.action"]
+)
+def test_null_is_refused_where_it_means_nothing(refused, key):
+    message = refused(f"--{key}", "null")
+    assert re.search(rf"`{key}`( \(=null\) must have a value|: Expected a .* Got value: None)", message)
+
+
+def test_runs_have_a_folder_by_default(cli, monkeypatch, request):
+    monkeypatch.chdir(request.config.rootpath)
+    for given in ([], ["--trainer.default_root_dir", "null"]):
+        assert cli.parse("fit", *BASELINE, *given).trainer.default_root_dir == "runs"
+
+
+def test_null_is_taken_where_it_means_something(cli, monkeypatch, request):
+    monkeypatch.chdir(request.config.rootpath)
+    nulls = ["threads", "experiment", "lr_scheduler", "surgery.unit", "trainer.precision", "trainer.logger", "bases"]
+    settings = cli.parse("fit", *BASELINE, *(word for key in nulls for word in (f"--{key}", "null")))
+    assert not [key for key in nulls if settings[key] is not None]
+
+
+@pytest.mark.parametrize("yaml", ["", "# a comment"])
+def test_a_file_without_keys_is_refused(refused, yaml):
+    assert "x.yaml holds no keys" in refused(yaml=yaml)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("threads", 0),
+        ("threads", 10**9),
+        ("trainer.devices", 10**9),
+        ("trainer.devices", 1025),
+        ("seed_everything", -1),
+        ("seed_everything", 2**32),
+    ],
+)
+def test_a_number_that_no_machine_has_is_refused(refused, key, value):
+    assert f"`{key}` (={value}) must be" in refused(f"--{key}", str(value))
+
+
+@pytest.mark.parametrize(
     ("key", "given", "nearest"),
     [("net", "ResNeet", "ResNet"), ("surgery.unit", "SRUU", "SRU"), ("lr_scheduler", "MultiStepLr", "MultiStepLR")],
 )

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from scconv_lab.config import expand_arguments
 from scconv_lab.errors import UserError
 
 FORMATS = ("table", "csv", "json")
@@ -40,8 +41,10 @@ def run(arguments: Sequence[str]) -> int:
         raise UserError(f"--batch-size {options.batch_size} must be at least 1")
     from scconv_lab.cost.experiment import report_experiment
 
+    expanded, experiment = expand_arguments(keys)
     report_experiment(
-        keys,
+        expanded,
+        experiment=experiment,
         image_shape=_image_shape(options.input_size),
         device=options.device,
         batch_size=options.batch_size or _BATCH_SIZE,

@@ -10,9 +10,9 @@ from scconv_lab.complexity import Cost, count_cost, layer_summary
 from scconv_lab.complexity.macs import meta_inputs
 from scconv_lab.complexity.measure import Measurement, cases, device_name, find_device, measure_all
 from scconv_lab.cost.layers import print_layers
-from scconv_lab.cost.read import read_experiment
 from scconv_lab.cost.show import print_csv, print_json, print_table, progress, short
 from scconv_lab.errors import UserError
+from scconv_lab.plan import build_classifier, build_data, parse_fit
 from scconv_lab.training import Classifier
 
 Shape = tuple[int, int, int]
@@ -21,6 +21,7 @@ Shape = tuple[int, int, int]
 def report_experiment(
     keys: Sequence[str],
     *,
+    experiment: str | None,
     image_shape: Shape | None,
     device: str | None,
     batch_size: int,
@@ -30,7 +31,8 @@ def report_experiment(
     """Print what ``scconv-lab cost`` is asked for.
 
     Args:
-        keys: The experiment: ``--config`` files and keys.
+        keys: What a fit of the experiment is given: ``--config`` files and keys, bases expanded.
+        experiment: Name of the experiment.
         image_shape: C, H and W of the image; None is that of the experiment's data.
         device: Where to measure; None only counts.
         batch_size: Images in a measured batch, beside 1.
@@ -42,7 +44,10 @@ def report_experiment(
             there.
     """
     target = find_device(device) if device else None
-    classifier = read_experiment(keys, with_values=target is not None)
+    settings = parse_fit(keys, experiment=experiment)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    classifier = build_classifier(settings, build_data(settings), with_values=target is not None)
     shape = image_shape or classifier.image_shape
     _require_fitting(classifier, shape, given=image_shape is not None)
     if layers:

@@ -75,6 +75,18 @@ class ImageDataModule(LightningDataModule, ABC):
         Raises UserError, with the path and the way out, for a file that is missing, truncated or wrong.
         """
 
+    def to_fetch(self) -> str | None:
+        """What `prepare_data` would do, such as "downloads URL to FOLDER"; None where it does nothing."""
+        return None
+
+    def inspect(self) -> str:
+        """Read every file of both splits and say what is there.
+
+        Raises UserError, with the path and the way out, for what a run could not read.
+        """
+        train, test = (len(self.load(split)) for split in ("train", "test"))  # pyrefly: ignore[bad-argument-type]
+        return f"{train:,} images to train and validate on, {test:,} to test"
+
     def augmentation(self) -> list[v2.Transform]:
         """What a uint8 batch (B, C, H, W) of training images goes through, each image drawn on its own."""
         return []

@@ -12,6 +12,7 @@ from torchvision.transforms import v2
 
 from scconv_lab.data.augment import CropEach, FlipEach
 from scconv_lab.data.base import ImageDataModule
+from scconv_lab.data.checksums import require_md5
 from scconv_lab.data.download import download_into
 from scconv_lab.errors import UserError
 
@@ -20,7 +21,8 @@ class CIFAR10(ImageDataModule):
     """50,000 + 10,000 colour images of 32 x 32 pixels, 10 classes (Krizhevsky, 2009).
 
     Read from `root`/cifar-10-batches-py; where that folder is missing, from the archive `root`/cifar-10-python.tar.gz,
-    and where that is missing too, downloaded. Every file read is checked by torchvision's MD5 sum. Augmentation, as in
+    and where that is missing too, downloaded. Every file read is checked by torchvision's MD5 sum, computed once
+    (`scconv_lab.data.checksums`). Augmentation, as in
     the paper: random crop after padding by 4 pixels, and flip.
 
     Args:
@@ -41,16 +43,25 @@ class CIFAR10(ImageDataModule):
         self.download = download
         self.folder = self.root / self.source.base_folder
 
+    def to_fetch(self) -> str | None:
+        """The archive, where the folder is missing."""
+        if self.folder.exists():
+            return None
+        if self._archive_is_whole():
+            return f"extracts {self.root / self.source.filename}"
+        return f"downloads {self.source.url} (170 MB) to {self.root}" if self.download else None
+
+    def _archive_is_whole(self) -> bool:
+        return check_integrity(self.root / self.source.filename, self.source.tgz_md5)
+
     def prepare_data(self) -> None:
         """Extract, or download and extract, where the folder is missing.
 
         torchvision's own download leaves a broken extraction in the data folder, and takes one that lacks only the
         class names for whole.
         """
-        if self.folder.exists():
-            return
-        kept = check_integrity(self.root / self.source.filename, self.source.tgz_md5)
-        if kept or self.download:
+        if self.to_fetch():
+            kept = self._archive_is_whole()
             with download_into(self.folder, self.source.url) as folder:
                 download_and_extract_archive(
                     self.source.url,
@@ -70,9 +81,8 @@ class CIFAR10(ImageDataModule):
         images, labels = [], []
         for name, md5 in self.source.train_list if split == "train" else self.source.test_list:
             path = self.folder / name
-            if not check_integrity(path, md5):
-                state = "has another MD5 sum than the original" if path.exists() else "is missing"
-                raise UserError(f"{path} {state}: delete {self.folder} to have it extracted or downloaded anew.")
+            remedy = f"delete {self.folder} to have it extracted or downloaded anew."
+            require_md5(path, md5, root=self.root, remedy=remedy)
             batch = pickle.loads(path.read_bytes(), encoding="latin1")
             images.append(batch["data"])
             labels += batch[self.labels_key]

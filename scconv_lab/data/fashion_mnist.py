@@ -1,9 +1,6 @@
 """Fashion-MNIST, from the user's folder, from Debian's package, or downloaded."""
 
 import gzip
-import math
-import struct
-import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +12,19 @@ from torchvision.transforms import v2
 
 from scconv_lab.data.augment import CropEach, FlipEach
 from scconv_lab.data.base import ImageDataModule
+from scconv_lab.data.checksums import require_md5
 from scconv_lab.data.download import download_into
 from scconv_lab.errors import UserError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 SIZES = {"train": 60_000, "t10k": 10_000}
+MD5 = {
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+}
+"""Of the unzipped files, which Debian's package and upstream's archives agree in."""
 
 
 class FashionMNIST(ImageDataModule):
@@ -27,8 +32,8 @@ class FashionMNIST(ImageDataModule):
 
     The four IDX files are read as they lie, gzipped or not, from the first of `root`/FashionMNIST/raw, `root` and
     /usr/share/datasets/fashion-mnist (Debian's package dataset-fashion-mnist) that has any of them; if none has, they
-    are downloaded into the first. torchvision's own class knows neither gzipped files nor truncated ones, and the
-    Debian files' checksums are others than upstream's; so each file is checked here by its header and its length.
+    are downloaded into the first. Every file read is checked by its MD5 sum, computed once
+    (`scconv_lab.data.checksums`); torchvision's own class knows neither gzipped files nor truncated ones.
     Augmentation: random crop after padding by 4 pixels, and flip (as in Random Erasing, arXiv:1708.04896).
 
     Args:
@@ -47,9 +52,15 @@ class FashionMNIST(ImageDataModule):
         self.download = download
         self.places = (self.root / "FashionMNIST" / "raw", self.root, DEBIAN)
 
+    def to_fetch(self) -> str | None:
+        """The files, where none are found."""
+        if not self.download or self._folder():
+            return None
+        return f"downloads {datasets.FashionMNIST.mirrors[0]} (30 MB) to {self.root}"
+
     def prepare_data(self) -> None:
         """Download the files where none are found."""
-        if self.download and self._folder() is None:
+        if self.to_fetch():
             with download_into(self.root / "FashionMNIST", datasets.FashionMNIST.mirrors[0]) as folder:
                 datasets.FashionMNIST(folder, download=True)
 
@@ -62,12 +73,19 @@ class FashionMNIST(ImageDataModule):
                 "the folder of the four IDX files, or install Debian's package dataset-fashion-mnist."
             )
         part = "train" if split == "train" else "t10k"
-        images = read_idx(_file(folder, f"{part}-images-idx3-ubyte"), SIZES[part], 28, 28)
-        path = _file(folder, f"{part}-labels-idx1-ubyte")
-        labels = read_idx(path, SIZES[part])
-        if labels.max() > 9:
-            raise UserError(f"{path} holds the label {int(labels.max())}, and labels are 0..9: {_REPLACE}")
+        images = self._read(folder, f"{part}-images-idx3-ubyte", SIZES[part], 28, 28)
+        labels = self._read(folder, f"{part}-labels-idx1-ubyte", SIZES[part])
         return TensorDataset(images.unsqueeze(1), labels.long())
+
+    def _read(self, folder: Path, name: str, *shape: int) -> Tensor:
+        """The uint8 tensor of `shape` in an IDX file, whose header is 4 bytes and 4 for each dimension."""
+        path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+        if path is None:
+            raise UserError(f"{folder / name}[.gz] is missing beside other files of Fashion-MNIST: {_REPLACE}")
+        require_md5(path, MD5[name], root=self.root, remedy=_REPLACE)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = bytearray(file.read())
+        return torch.frombuffer(content, dtype=torch.uint8, offset=4 + 4 * len(shape)).view(shape)
 
     def augmentation(self) -> list[v2.Transform]:
         """Crop and flip."""
@@ -78,32 +96,3 @@ class FashionMNIST(ImageDataModule):
 
 
 _REPLACE = "replace it by a good copy, or delete the folder's Fashion-MNIST files to have them fetched anew."
-
-
-def _file(folder: Path, name: str) -> Path:
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
-    raise UserError(f"{folder / name}[.gz] is missing beside other files of Fashion-MNIST: {_REPLACE}")
-
-
-def read_idx(path: Path, *shape: int) -> Tensor:
-    """The uint8 tensor of `shape` in an IDX file, gzipped if its name ends in .gz; UserError for any other content.
-
-    The format (http://yann.lecun.com/exdb/mnist/): two zero bytes, 8 for unsigned bytes, the number of dimensions,
-    each dimension as a big-endian 32-bit integer, and the bytes.
-    """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read ({error}): {_REPLACE}") from error
-    header = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
-    if not content.startswith(header):
-        found, wanted = content[: len(header)].hex(" ", 4), header.hex(" ", 4)
-        raise UserError(f"{path} starts with {found}, not with {wanted}, the IDX header of {shape}: {_REPLACE}")
-    if len(content) != len(header) + math.prod(shape):
-        raise UserError(
-            f"{path} holds {len(content):,} bytes, not the {len(header) + math.prod(shape):,} of {shape}: {_REPLACE}"
-        )
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=len(header)).view(shape)

@@ -1,6 +1,8 @@
 """ImageNet-style folders: one folder per class under train/ and val/."""
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +16,11 @@ from torchvision.transforms import v2
 from scconv_lab.data.augment import FlipEach
 from scconv_lab.data.base import ImageDataModule
 from scconv_lab.errors import UserError
+
+_READERS = 16
+"""Threads that `inspect` waits for the disk with."""
+_JPEG = b"\xff\xd8\xff\xd9"
+"""The marks at the start and the end of a JPEG file."""
 
 
 class ImageFolder(ImageDataModule):
@@ -70,6 +77,21 @@ class ImageFolder(ImageDataModule):
         except FileNotFoundError as error:
             raise UserError(f"{self.root / folder}: {error} Add images, or remove the class everywhere.") from error
 
+    def inspect(self) -> str:
+        """Open every image of both folders; one that does not end as a JPEG file does is decoded in full.
+
+        There are no published checksums of these files. Damage in the middle of a JPEG file remains unseen: decoders
+        give an image for it.
+        """
+        found = super().inspect()
+        paths = [path for split in ("train", "test") for path, _ in self.load(split).samples]
+        with ThreadPoolExecutor(_READERS) as readers:
+            broken = [error for error in readers.map(_complaint, paths) if error]
+        if broken:
+            more = f" (and {len(broken) - 1:,} more)" if len(broken) > 1 else ""
+            raise UserError(f"{broken[0]}{more}")
+        return f"{found}; every file opens"
+
     def resizing(self, augment: bool) -> Callable[[Tensor], Tensor]:
         """The random resized crop, or resize and centre crop."""
         size = self.image_shape[-1]
@@ -89,6 +111,23 @@ class ImageFolder(ImageDataModule):
                 f"{self.root / folder} must hold one folder per class ({error}): set `root` to the folder that holds "
                 "train/<class>/ and val/<class>/."
             ) from error
+
+
+def _complaint(path: str) -> str | None:
+    """What is wrong with an image file, told by its first and last two bytes where they are a whole JPEG's."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(2)
+            if file.seek(0, os.SEEK_END) > len(_JPEG):
+                file.seek(-2, os.SEEK_END)
+                if start + file.read() == _JPEG:
+                    return None
+        read_rgb(path)
+    except OSError as error:
+        return f"{path} cannot be read ({error}): replace or delete it."
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def read_rgb(path: str | Path) -> Tensor:

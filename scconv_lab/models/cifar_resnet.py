@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
 from scconv_lab.errors import UserError
-from scconv_lab.models.net import Net, require_widths
+from scconv_lab.models.net import DEEPEST, Net, require_widths
 
 
 class CifarResNet(Net):
@@ -21,7 +21,7 @@ class CifarResNet(Net):
         widths: Channels of the three stages; the stem has those of the first.
 
     Raises:
-        UserError: (a ValueError) on a depth that is not 6n + 2, or other than three widths of at least 1.
+        UserError: (a ValueError) on a depth that is not 6n + 2 or above 1202, or other than three widths of at least 1.
     """
 
     def __init__(self, num_classes: int, *, depth: int = 20, widths: tuple[int, int, int] = (16, 32, 64)):
@@ -49,8 +49,8 @@ class CifarResNet(Net):
 
 def blocks_a_stage(depth: int) -> int:
     """Give n for a depth of 6n + 2, or raise UserError."""
-    if depth < 8 or (depth - 2) % 6:
-        raise UserError(f"`depth` (={depth}) must be 6n + 2 for n blocks a stage: 8, 20, 32, 44, 56, 110")
+    if not 8 <= depth <= DEEPEST or (depth - 2) % 6:
+        raise UserError(f"`depth` (={depth}) must be 6n + 2 for n blocks a stage: 8, 20, 32, 44, 56, 110, 1202 at most")
     return (depth - 2) // 6
 
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
 from scconv_lab.errors import UserError
-from scconv_lab.models.net import Net
+from scconv_lab.models.net import DEEPEST, Net
 
 
 class CifarResNeXt(Net):
@@ -30,8 +30,10 @@ class CifarResNeXt(Net):
 
     def __init__(self, num_classes: int, *, depth: int = 29, groups: int = 8, width_per_group: int = 56):
         super().__init__()
-        if depth < 11 or (depth - 2) % 9:
-            raise UserError(f"`depth` (={depth}) must be 9n + 2 for n bottlenecks a stage: 20, 29, 38, 47, 56")
+        if not 11 <= depth <= DEEPEST or (depth - 2) % 9:
+            raise UserError(
+                f"`depth` (={depth}) must be 9n + 2 for n bottlenecks a stage: 20, 29, 38, 47, 56, 1199 at most"
+            )
         for name, value in (("groups", groups), ("width_per_group", width_per_group)):
             if value < 1:
                 raise UserError(f"`{name}` (={value}) must be at least 1, as in groups=8, width_per_group=64")

@@ -6,6 +6,9 @@ from torch import nn
 
 from scconv_lab.errors import UserError
 
+DEEPEST = 1202
+"""Layers of the deepest net of He et al. (CVPR 2016); a slip of the keyboard beyond it would build for hours."""
+
 
 class Net(nn.Module):
     """An image classifier.

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from scconv_lab.errors import UserError
-from scconv_lab.models.net import Net
+from scconv_lab.models.net import DEEPEST, Net
 
 StrideIn = Literal["conv1", "conv2"]
 
@@ -47,8 +47,8 @@ class WideResNet(Net):
         stride_in: StrideIn = "conv1",
     ):
         super().__init__()
-        if depth < 10 or (depth - 4) % 6:
-            raise UserError(f"`depth` (={depth}) must be 6n + 4 for n blocks a stage: 10, 16, 22, 28, 40")
+        if not 10 <= depth <= DEEPEST or (depth - 4) % 6:
+            raise UserError(f"`depth` (={depth}) must be 6n + 4 for n blocks a stage: 10, 16, 22, 28, 40, 1198 at most")
         if widen_factor < 1:
             raise UserError(f"`widen_factor` (={widen_factor}) must be at least 1; WRN-28-10 has 10")
         if not 0 <= dropout < 1:

@@ -1,11 +1,15 @@
 """Builds objects from their plain description."""
 
 import importlib
+import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from scconv_lab.errors import UserError
+
+_PACKAGE = Path(__file__).parent.parent
 
 Spec = dict[str, Any]
 """``{"class_path": "package.Class", "init_args": {...}}``: plain values, so that a checkpoint that holds one loads with
@@ -37,10 +41,21 @@ def build(key: str, spec: Spec, *args: Any) -> Any:
     """Call the class that ``spec`` names with ``args`` and its ``init_args``.
 
     Raises:
-        UserError: (a ValueError) as `factory` does, and if the class refuses a value.
+        UserError: (a ValueError) as `factory` does, and if the class, or a library that it calls, refuses a value.
     """
     make = factory(key, spec)
     try:
         return make(*args)
     except ValueError as error:
         raise UserError(f"`{key}` ({spec['class_path']}): {error}") from error
+    except Exception as error:
+        if _is_ours(error):
+            raise
+        refusal = next(iter(str(error).splitlines()), "too large")
+        raise UserError(f"`{key}` ({spec['class_path']}) cannot be built of these values: {refusal}") from error
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether code of this lab raised an error, and no library that was handed the user's values."""
+    (*_, last) = traceback.extract_tb(error.__traceback__)
+    return Path(last.filename).is_relative_to(_PACKAGE)

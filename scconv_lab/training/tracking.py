@@ -3,7 +3,12 @@
 import dataclasses
 import inspect
 import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal
 
 import lightning.pytorch.loggers
@@ -14,16 +19,27 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from wandb.errors import AuthenticationError, CommError
 from wandb.sdk.lib import wbauth
+from wandb.sdk.lib.runid import generate_id
+from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 
 from scconv_lab.complexity import Cost, count_cost
 from scconv_lab.complexity.measure import Measurement, measure_all
 from scconv_lab.surgery import Edit, preflight
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.provenance import provenance
+from scconv_lab.training.reach import answers
 from scconv_lab.training.spec import Spec, import_class
 
-INIT_TIMEOUT = 20.0
-"""Seconds that a W&B server may take to answer before the run goes on offline."""
+ANSWER_TIMEOUT = 10.0
+"""Seconds that a W&B server may take to show that it is there, before the run goes on offline."""
+INIT_TIMEOUT = 15.0
+"""Seconds that one which is there may take to give a run, before it goes on offline."""
+FINISH_TIMEOUT = 35.0
+"""Seconds that the last uploads may take; W&B's own process takes up to 15 more to give up a dead server."""
+ARTIFACT_TIMEOUT = 5.0
+"""Seconds that a run waits for leave to make an artifact."""
+_GONE = (ConnectionError, MailboxClosedError, HandleAbandonedError, CommError)
+"""What W&B raises where its own process does not answer any more."""
 
 
 def run_name(net: Spec, unit: Spec | None, data: Spec, seed: object) -> str:
@@ -49,14 +65,39 @@ def _unit_name(unit: Spec) -> str:
     return "-".join([_class_name(unit), *parts])
 
 
+def server() -> str:
+    """Address of the W&B server."""
+    return wandb.setup().settings.base_url
+
+
 def credentials() -> bool:
     """Whether W&B has a key, in the environment, a netrc file or its settings. Asks nobody, and no server."""
-    host = wandb.setup().settings.base_url
     try:
-        found = wbauth.authenticate_session(host=host, source="scconv-lab", prompt=False, update_session=False)
+        found = wbauth.authenticate_session(host=server(), source="scconv-lab", prompt=False, update_session=False)
     except AuthenticationError:
         return False
     return found is not None
+
+
+def _surviving(method: Callable[..., None]) -> Callable[..., None]:
+    """Let a run go on without its record where W&B's own process is gone."""
+
+    @wraps(method)
+    def call(self: "WandbLogger", *args: Any, **kwargs: Any) -> None:
+        if not self.lost:
+            try:
+                method(self, *args, **kwargs)
+            except _GONE as error:
+                self.lost = True
+                print(f"W&B      its process is gone ({type(error).__name__}); the run goes on", flush=True)
+
+    return call
+
+
+class _Table(wandb.Table):
+    """A file of the run and no artifact: W&B first asks the server for leave to make one, for a minute if need be."""
+
+    _log_type = None
 
 
 class WandbLogger(lightning.pytorch.loggers.WandbLogger):
@@ -73,8 +114,9 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         id: W&B's id of the run; None draws a new one.
         save_dir: Folder that receives W&B's own; None is the run's folder, and "runs" outside the command line.
         mode: "auto" is WANDB_MODE where that is set, and "online" otherwise. An online run without an API key
-            (WANDB_API_KEY, or what `wandb login` wrote), or whose server does not answer within 20 seconds, goes on
-            offline.
+            (WANDB_API_KEY, or what `wandb login` wrote), or whose server does not answer within 10 seconds, goes on
+            offline. One whose server is lost later has 35 seconds at its end to upload the rest; what is left then
+            lies in its folder, for `wandb sync`.
     """
 
     def __init__(
@@ -101,10 +143,11 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
             notes=notes,
             id=id,
             save_dir=save_dir or "runs",
-            settings=wandb.Settings(silent=True, init_timeout=INIT_TIMEOUT),
+            settings=wandb.Settings(silent=True, init_timeout=INIT_TIMEOUT, finish_timeout=FINISH_TIMEOUT),
         )
         del self._wandb_init["anonymous"]  # wandb 0.31 warns of it whatever its value
         self._mode = mode
+        self.lost = False
         self.state = "not started"
 
     @property
@@ -120,12 +163,18 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         reason = ""
         if wanted == "online" and not credentials():
             wanted, reason = "offline", "; no API key is configured (`wandb login`)"
+        elif wanted == "online" and not answers(server(), within=ANSWER_TIMEOUT):
+            wanted, reason = "offline", f"; {server()} does not answer"
         self._wandb_init["mode"] = wanted
         os.makedirs(self._wandb_init["dir"], exist_ok=True)
+        self._wandb_init["id"] = self._wandb_init["id"] or generate_id()
+        earlier = self._online_folders()
         try:
             _ = super().experiment
         except (CommError, wandb.errors.UsageError) as error:
-            self._wandb_init["mode"] = "offline"
+            for folder in self._online_folders() - earlier:  # holds nothing, and would be a second run when synced
+                shutil.rmtree(folder, ignore_errors=True)
+            self._wandb_init |= {"mode": "offline", "id": generate_id()}  # W&B's process does not let go of the other
             reason = f"; the server gave no run: {' '.join(str(error).split())}"
             _ = super().experiment
         run = self._experiment
@@ -134,16 +183,63 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         else:
             self.state = f"offline{reason}"
 
+    def _online_folders(self) -> set[Path]:
+        return set(Path(self._wandb_init["dir"], "wandb").glob(f"run-*-{self._wandb_init['id']}"))
+
+    log_hyperparams = _surviving(lightning.pytorch.loggers.WandbLogger.log_hyperparams)
+    log_metrics = _surviving(lightning.pytorch.loggers.WandbLogger.log_metrics)
+
+    @rank_zero_only
+    @_surviving
+    def log_table(self, key: str, columns: list[str], data: list[list[Any]], step: int | None = None) -> None:
+        """Log a table as a file of the run."""
+        self.log_metrics({key: _Table(columns=columns, data=data)}, step)  # pyrefly: ignore[bad-argument-type]
+
+    @rank_zero_only
+    def log_table_artifact(self, name: str, columns: list[str], data: list[list[Any]]) -> None:
+        """Log a table as a file of the run, and as an artifact of type ``name`` that other runs may read.
+
+        Online, W&B asks the server for leave to make an artifact, and tries again for a minute; so a thread of its own
+        does, which the run does not wait for longer than 5 seconds.
+        """
+        self.log_table(name, columns, data, step=0)
+        if self.lost:
+            return
+        artifact = wandb.Artifact(f"{name}-{self.experiment.id}", type=name)
+        artifact.add(wandb.Table(columns=[*columns], data=data), name)
+        logging = Thread(target=_log_artifact, args=(self.experiment, artifact), daemon=True)
+        logging.start()
+        logging.join(ARTIFACT_TIMEOUT)
+
     @property
     def files_dir(self) -> Path | None:
         """Folder of the run's W&B files, such as runs/x/wandb/offline-run-20260101_120000-ab12cd34."""
         return Path(self._experiment.dir).parent if getattr(self._experiment, "dir", None) else None
 
 
+def _log_artifact(run: Any, artifact: wandb.Artifact) -> None:
+    try:
+        run.log_artifact(artifact)
+    except (*_GONE, ValueError, wandb.errors.Error) as error:
+        print(
+            f"W&B      takes no artifact {artifact.name} ({type(error).__name__}); its table is in the run", flush=True
+        )
+
+
 def finish(exit_code: int) -> None:
     """Close the W&B run, if one is open, so that its file is whole."""
-    if wandb.run is not None:
-        wandb.finish(exit_code=exit_code)
+    if wandb.run is None:
+        return
+    run = wandb.run
+    folder = os.path.relpath(Path(run.dir).parent)
+    try:
+        run.finish(exit_code=exit_code)
+        if getattr(run, "_finish_timed_out", False):  # W&B says it nowhere else
+            print(f"upload   uv run wandb sync --no-skip-online {folder}  (the server was lost)")
+    except _GONE:
+        print(f"W&B      its process is gone, and what it had not written to {folder} yet")
+        with suppress(*_GONE):
+            wandb.teardown()  # else it is tried when Python ends, with a traceback
 
 
 class RunRecord(Callback):
@@ -154,8 +250,8 @@ class RunRecord(Callback):
     `scconv_lab.complexity.Cost.figures`. Of a fit, if that is asked for, what is measured on the run's device too:
     perf/latency_ms (of one image), perf/images_per_s and perf/peak_memory_mb (of an eager training step).
 
-    To W&B also the tables "surgery", its report, and "cost", every figure counted and measured; and of a fit what
-    `scconv_lab.surgery.preflight` warns of, as "preflight".
+    To W&B also the tables "surgery", its report, and "cost", every figure counted and measured, which is an artifact
+    too; and of a fit what `scconv_lab.surgery.preflight` warns of, as "preflight".
 
     Args:
         run_dir: The run's folder; receives config.yaml.
@@ -191,7 +287,7 @@ class RunRecord(Callback):
             logger.log_metrics(figures, step=0)
             if isinstance(logger, WandbLogger):
                 rows = [*self.cost.rows(), *(row for measured in self.measured for row in measured.rows())]
-                logger.log_table("cost", ["part", "name", "figure", "value"], [list(row) for row in rows], step=0)
+                logger.log_table_artifact("cost", ["part", "name", "figure", "value"], [list(row) for row in rows])
                 if report:
                     columns = [field.name for field in dataclasses.fields(Edit)]
                     edits = [list(dataclasses.astuple(edit)) for edit in report.edits]

@@ -1,6 +1,7 @@
 """CIFAR from small fakes of its archive, with torchvision's lists of MD5 sums replaced by the fakes'."""
 
 import hashlib
+import os
 import pickle
 import shutil
 import tarfile
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from scconv_lab.data import CIFAR10, CIFAR100
+from scconv_lab.data.checksums import STATE
 from scconv_lab.errors import UserError
 
 
@@ -166,3 +168,34 @@ def test_interrupted_extraction_leaves_nothing_and_can_be_repeated(cifar, tmp_pa
     assert not list((tmp_path / "root").iterdir())
     data.prepare_data()
     data.setup("fit")
+
+
+def test_sums_are_kept_and_damage_is_found_all_the_same(cifar, tmp_path):
+    data = module(cifar, tmp_path / "root")
+    data.prepare_data()
+    path = data.folder / cifar.source.train_list[0][0]
+    for file in data.folder.iterdir():
+        os.utime(file, (1e9, 1e9))
+    data.setup("fit")
+    data.setup("fit")
+    assert (data.root / STATE).is_file()
+    path.write_bytes(path.read_bytes()[::-1])
+    with pytest.raises(UserError, match="another MD5 sum"):
+        data.setup("fit")
+
+
+def test_inspection_reads_both_splits_and_fetches_nothing(cifar, tmp_path):
+    data = module(cifar, tmp_path / "root")
+    assert cifar.source.url in data.to_fetch()
+    with pytest.raises(UserError, match="is missing: set `download`"):
+        data.inspect()
+    assert not (tmp_path / "root").exists()
+    data.prepare_data()
+    assert data.to_fetch() is None
+    assert data.inspect() == f"{10 * len(cifar.source.train_list)} images to train and validate on, 10 to test"
+
+
+def test_a_whole_archive_is_extracted_and_not_fetched(cifar, tmp_path):
+    data = module(cifar, tmp_path / "server", download=False)
+    assert data.to_fetch() == f"extracts {tmp_path / 'server' / cifar.source.filename}"
+    assert module(cifar, tmp_path / "root", download=False).to_fetch() is None

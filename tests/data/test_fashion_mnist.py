@@ -20,13 +20,15 @@ DEBIAN = fashion_mnist.DEBIAN
 def small(monkeypatch, tmp_path, request):
     if "real" not in request.node.name:
         monkeypatch.setattr(fashion_mnist, "SIZES", SIZES)
+        sums = {name: hashlib.md5(idx(*name.split("-")[:2])).hexdigest() for name in fashion_mnist.MD5}
+        monkeypatch.setattr(fashion_mnist, "MD5", sums)
         monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
 
 
-def idx(part, kind, *, magic=None, count=None, value=None):
-    n = SIZES[part] if count is None else count
+def idx(part, kind, *, value=None):
+    n = SIZES[part]
     shape = (n, 28, 28) if kind == "images" else (n,)
-    header = struct.pack(f">I{len(shape)}I", magic or 0x800 + len(shape), *shape)
+    header = struct.pack(f">I{len(shape)}I", 0x800 + len(shape), *shape)
     body = bytes(range(n)) if kind == "images" else bytes(i % 10 for i in range(n))
     if kind == "images":
         body = b"".join(bytes([i]) * 784 for i in range(n))
@@ -110,16 +112,11 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
         (f"{IMAGES}.gz", gzip.compress(idx("train", "images"))[:-20], "cannot be read"),
         (f"{IMAGES}.gz", gzip.compress(idx("train", "images"))[:-4], "cannot be read"),
         (f"{IMAGES}.gz", idx("train", "images"), "cannot be read"),
-        (f"{IMAGES}.gz", b"", "starts with"),
-        (IMAGES, idx("train", "images")[:-1], "bytes, not the 47,056"),
-        (IMAGES, idx("train", "images") + b"\0", "bytes, not the 47,056"),
-        (IMAGES, idx("train", "images")[:7], "starts with"),
-        (IMAGES, idx("train", "images", magic=0x801), "starts with"),
-        (IMAGES, idx("train", "images", count=59), "starts with"),
-        (IMAGES, idx("t10k", "images"), "starts with"),
-        (LABELS, idx("train", "images"), "starts with"),
-        (LABELS, idx("train", "labels", count=61), "starts with"),
-        (LABELS, idx("train", "labels", value=10), "the label 10"),
+        (f"{IMAGES}.gz", b"", "another MD5 sum"),
+        (f"{IMAGES}.gz", gzip.compress(idx("t10k", "images")), "another MD5 sum"),
+        (IMAGES, idx("train", "images")[:-1], "another MD5 sum"),
+        (IMAGES, idx("train", "images") + b"\0", "another MD5 sum"),
+        (LABELS, idx("train", "labels", value=10), "another MD5 sum"),
     ],
 )
 def test_truncated_or_wrong_file(tmp_path, name, content, reason):
@@ -184,3 +181,12 @@ def test_real_files_of_debian(tmp_path):
     images = data.load("train").tensors[0] / 255
     assert images.mean().item() == pytest.approx(data.mean[0], abs=1e-4)
     assert images.std().item() == pytest.approx(data.std[0], abs=1e-4)
+
+
+def test_inspection_counts_and_fetches_nothing(tmp_path, mirror):
+    data = module(tmp_path / "root", download=True)
+    assert datasets.FashionMNIST.mirrors[0] in data.to_fetch()
+    assert module(tmp_path / "root").to_fetch() is None
+    write(tmp_path / "root")
+    assert data.to_fetch() is None
+    assert data.inspect() == "60 images to train and validate on, 10 to test"

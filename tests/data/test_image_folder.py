@@ -120,3 +120,26 @@ def test_broken_image_is_named(root, damage):
 def test_image_size(root):
     with pytest.raises(UserError, match=r"`image_size` \(=0\)"):
         module(root, image_size=0)
+
+
+def test_inspection_opens_every_image(root):
+    noise = Image.effect_noise((50, 50), 50)
+    noise.save(root / "train" / "ant" / "noise.png")
+    tail = root / "val" / "bee" / "tail.jpeg"
+    noise.save(tail)
+    tail.write_bytes(tail.read_bytes() + b"more")  # decoders take it
+    assert module(root).inspect() == "13 images to train and validate on, 7 to test; every file opens"
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda _: b"<html>", lambda _: b""])
+@pytest.mark.parametrize("suffix", ["jpeg", "png"])
+def test_inspection_names_a_broken_image(root, damage, suffix):
+    path = root / "val" / "ant" / f"noise.{suffix}"
+    Image.effect_noise((200, 200), 50).save(path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match=r"cannot be read as an image .*: replace or delete it.$") as error:
+        module(root).inspect()
+    assert str(error.value).startswith(str(path))
+    (root / "val" / "bee" / "0.jpeg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(UserError, match=r"\(and 1 more\)$"):
+        module(root).inspect()

@@ -76,7 +76,7 @@ def test_convolutions_start_by_their_fan_out():
         assert conv.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.1)
 
 
-@pytest.mark.parametrize("depth", [-4, 0, 2, 7, 18, 21, 55])
+@pytest.mark.parametrize("depth", [-4, 0, 2, 7, 18, 21, 55, 1208, 6 * 10**9 + 2])
 def test_another_depth_is_refused(depth):
     with pytest.raises(UserError, match=rf"`depth` \(={depth}\) must be 6n \+ 2 .*: 8, 20, 32, 44, 56, 110"):
         CifarResNet(10, depth=depth)

@@ -26,3 +26,24 @@ def test_a_refused_value_names_key_and_class() -> None:
 def test_a_spec_without_a_class_is_refused() -> None:
     with pytest.raises(UserError, match=r"`net` .* must name a class"):
         build("net", {"depth": 8})
+
+
+@pytest.mark.parametrize(
+    ("class_path", "init_args", "reason"),
+    [
+        ("torch.nn.BatchNorm2d", {"num_features": -3}, "negative dimension"),
+        ("torch.nn.BatchNorm2d", {"num_features": 10**30}, "Overflow"),
+        ("torch.nn.BatchNorm2d", {"num_features": "x"}, ""),
+        ("scconv_lab.models.ResNeXt", {"num_classes": 10, "width_per_group": -64}, "negative dimension"),
+    ],
+)
+def test_what_a_library_refuses_is_the_users(class_path: str, init_args: dict[str, object], reason: str) -> None:
+    message = rf"^`net` \({class_path}\) cannot be built of these values: .*{reason}"
+    with pytest.raises(UserError, match=message) as error:
+        build("net", {"class_path": class_path, "init_args": init_args})
+    assert "\n" not in str(error.value)
+
+
+def test_what_our_code_stumbles_over_is_a_defect() -> None:
+    with pytest.raises(TypeError):
+        build("net", {"class_path": "scconv_lab.models.CifarResNet", "init_args": {"num_classes": 10, "depth": None}})

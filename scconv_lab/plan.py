@@ -1,0 +1,79 @@
+"""What a fit would do, read and built without doing it."""
+
+from collections.abc import Sequence
+
+import torch
+from jsonargparse import Namespace
+
+from scconv_lab.data import ImageDataModule
+from scconv_lab.errors import UserError
+from scconv_lab.lab_cli import LabCLI, quieten
+from scconv_lab.models import without_pretrained
+from scconv_lab.training import Classifier
+from scconv_lab.training.spec import build
+
+
+def parse_fit(arguments: Sequence[str], *, experiment: str | None) -> Namespace:
+    """Parse what stands behind ``scconv-lab fit``.
+
+    Args:
+        arguments: Configuration files and keys, bases expanded.
+        experiment: Name of the experiment.
+
+    Raises:
+        UserError: (a ValueError) for what a fit would refuse to read.
+    """
+    quieten()
+    return _ParsedCLI(["fit", *arguments], experiment=experiment).settings
+
+
+def build_data(settings: Namespace) -> ImageDataModule:
+    """Build the data module of a fit; it loads nothing yet.
+
+    Raises:
+        UserError: (a ValueError) if it refuses a value.
+    """
+    return build("data", settings.data.as_dict())
+
+
+def build_classifier(settings: Namespace, data: ImageDataModule, *, with_values: bool) -> Classifier:
+    """Build the classifier of a fit, with random weights for pretrained ones.
+
+    Args:
+        settings: Of the fit.
+        data: Says how many classes there are, and what an image is.
+        with_values: Whether the weights have values; without, the net is on the meta device where that can be.
+
+    Raises:
+        UserError: (a ValueError) if net, unit or surgery cannot be as asked.
+    """
+    given = settings.model.as_dict() | {"num_classes": data.num_classes, "image_shape": data.image_shape}
+    with without_pretrained():
+        if not with_values:
+            try:
+                with torch.device("meta"):
+                    return Classifier(**given)
+            except (NotImplementedError, UserError):
+                pass  # some nets look at their first weights; what else is wrong shows itself again
+        return Classifier(**given)
+
+
+class _ParsedCLI(LabCLI):
+    """Parses, and does nothing else."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The one that is read: declaring the keys of the others takes a second."""
+        return {"fit": LabCLI.subcommands()["fit"]}
+
+    def before_instantiate_classes(self) -> None:
+        """Name no run."""
+
+    def instantiate_classes(self) -> None:
+        """Build nothing."""
+
+    def after_instantiate_classes(self) -> None:
+        """Read nothing."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run nothing."""
