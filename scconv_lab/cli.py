@@ -1,13 +1,14 @@
 """The command `scconv-lab`: answers at once what needs no training code, and imports it only for the rest."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from scconv_lab.config import expand_bases, nearest
-from scconv_lab.errors import UserError
+from scconv_lab.errors import DivergedError, Stopped, UserError
 
 COMMANDS = {
     "fit": "train one arm, test its best checkpoint once, and log to W&B",
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        Exit code: 0 done, 2 something to mend in the arguments, files or data, 130 interrupted (Ctrl-C). A defect of
+        Exit code: 0 done; 2 something to mend in the arguments, files, data or disk; 3 diverged, stopped before the
+        step; 128 + n ended by signal n with a checkpoint: 130 SIGINT (Ctrl-C), 143 SIGTERM, 138 SIGUSR1. A defect of
         ours raises.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -63,10 +65,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # a data loader's worker hands on its error as a traceback that ends in the message
         print(f"scconv-lab: error: {str(error).rpartition('UserError: ')[2].strip()}", file=sys.stderr)
         return 2
+    except DivergedError as error:
+        _say(f"diverged: {error}")
+        return 3
+    except Stopped as stop:
+        _say("interrupted" if stop.signum == signal.SIGINT else f"ended by {signal.Signals(stop.signum).name}")
+        return 128 + stop.signum
     except KeyboardInterrupt:
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # one line for all processes of a run
-            print("scconv-lab: interrupted", file=sys.stderr)
+        _say("interrupted")
         return 130
+
+
+def _say(line: str) -> None:
+    """One line for all processes of a run."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"scconv-lab: {line}", file=sys.stderr)
 
 
 def expand_arguments(arguments: Sequence[str]) -> tuple[list[str], str | None]:

@@ -44,6 +44,19 @@ def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
         default=None,
         help="File of weights that the net starts from, units included: this lab's, or public ScConv code's.",
     )
+    parser.add_argument(
+        "--resume",
+        type=str | None,
+        default=None,
+        help="Go on with an earlier run, in its folder: auto for the newest one of the same name and configuration "
+        "(or a new one where there is none), or a run's folder.",
+    )
+    parser.add_argument(
+        "--save_every",
+        type=int | None,
+        default=None,
+        help="Steps after which last.ckpt is written within an epoch too; null: behind each epoch alone.",
+    )
     parser.add_class_group(Net, "net", skip={"num_classes"})
     parser.add_class_group(Unit, "surgery.unit", skip=_OF_THE_SITE, required=False)
     parser.add_function_arguments(apply_surgery, "surgery", skip={"net", "unit"})

@@ -1,7 +1,9 @@
 """LightningCLI with the lab's vocabulary: net, surgery, optimizer and data beside Lightning's trainer."""
 
+import errno
 import logging
 import os
+import signal
 import sys
 import warnings
 from contextlib import nullcontext
@@ -16,18 +18,23 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 
 from scconv_lab.data import ImageDataModule
-from scconv_lab.errors import UserError
+from scconv_lab.errors import DivergedError, Stopped, UserError
 from scconv_lab.keys import declare_keys, plain_values
 from scconv_lab.models import without_pretrained
 from scconv_lab.parser import LabParser
-from scconv_lab.training import Classifier, tracking
+from scconv_lab.training import Classifier, resume, tracking
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
+from scconv_lab.training.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.training.console import Console
+from scconv_lab.training.history import History
 from scconv_lab.training.predictions import PredictionWriter
+from scconv_lab.training.together import EndTogether
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
@@ -88,8 +95,11 @@ class LabCLI(LightningCLI):
             raise UserError(f"{command} needs the weights to evaluate: --ckpt_path RUN_FOLDER/checkpoints/best.ckpt")
         if settings.ckpt_path and settings.weights:
             raise UserError("--weights and --ckpt_path are both given, and only one can fill the net; leave one out")
-        if settings.threads is not None and settings.threads < 1:
-            raise UserError(f"`threads` (={settings.threads}) must be at least 1; leave it out for torch's choice")
+        if settings.resume and (command != "fit" or settings.ckpt_path):
+            raise UserError("--resume finds the checkpoint that fit goes on from; give it to fit, without --ckpt_path")
+        for key in ("threads", "save_every"):
+            if settings[key] is not None and settings[key] < 1:
+                raise UserError(f"`{key}` (={settings[key]}) must be at least 1; leave it out for the default")
         if settings.trainer.use_distributed_sampler:
             raise UserError(
                 "`trainer.use_distributed_sampler` (=True) must be false: the data modules share out the samples "
@@ -112,8 +122,19 @@ class LabCLI(LightningCLI):
             torch.set_num_threads(config.threads)
         unit = plain_values(config.surgery.unit)
         self.name = tracking.run_name(plain_values(config.net), unit, plain_values(config.data), config.seed_everything)
-        self.run_dir = _new_folder(Path(config.trainer.default_root_dir) / self.name)
-        record = tracking.RunRecord(self.run_dir, self._resolved(config))
+        runs, resolved = Path(config.trainer.default_root_dir) / self.name, self._resolved(config)
+        found = resume.find(config.resume, runs, resolved) if config.resume else None
+        if isinstance(found, resume.Finished):
+            print(found)
+            raise SystemExit(0)
+        self.earlier = found
+        if self.earlier is None:
+            self.run_dir = _new_folder(runs)
+        else:
+            self.run_dir = self.earlier.folder
+            config.ckpt_path = str(self.earlier.checkpoint)
+            config.trainer.num_sanity_val_steps = 0  # it passed when the run began
+        record = tracking.RunRecord(self.run_dir, resolved, resumed_at=self.earlier.step if self.earlier else None)
         config.trainer.default_root_dir = str(self.run_dir)
         for logger in _as_list(config.trainer.logger):
             if isinstance(logger, Namespace) and logger.class_path == _WANDB_LOGGER:
@@ -122,17 +143,26 @@ class LabCLI(LightningCLI):
                 given.name = given.name or self.name
                 given.group = given.group or config.experiment
                 given.job_type = given.job_type or self.subcommand
-        callbacks: list[Callback] = [record, Console(self.name, record)]
+                given.id = given.id or History(tracking.history_file(self.run_dir)).id
+        callbacks: list[Callback] = [record, Console(self.name, record, self._notes()), EndTogether()]
         if self.subcommand == "predict":
             callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
         if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
-            callbacks += checkpoints(self.run_dir / "checkpoints")
+            bad = self.earlier.bad if self.earlier else ()
+            callbacks += checkpoints(self.run_dir / "checkpoints", save_every=config.save_every, bad=bad)
         self.trainer_defaults["callbacks"] = callbacks
+
+    def _notes(self) -> list[str]:
+        """What became of ``--resume``."""
+        if self.earlier is None:
+            return ["resume   no earlier run of this configuration; a new one"] if self.settings.resume else []
+        warnings = [f"warning  {text}; it is set aside" for text in self.earlier.why]
+        return [*warnings, f"resume   step {self.earlier.step}, from {self.earlier.checkpoint.name}"]
 
     def _resolved(self, config: Namespace) -> dict[str, Any]:
         """The configuration that would repeat this run alone, without its bases."""
         config = config.clone()
-        config.bases = None
+        config.bases = config.resume = None
         return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True))
 
     def instantiate_classes(self) -> None:
@@ -143,6 +173,9 @@ class LabCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Take what the trainer refuses for the user's mistake."""
+        given = _as_list(self.config_init[str(self.subcommand)].trainer.plugins or [])
+        if not any(isinstance(plugin, CheckpointIO) for plugin in given):
+            kwargs["plugins"] = [*given, VerifiedCheckpointIO()]
         try:
             return super().instantiate_trainer(**kwargs)
         except ValueError as error:
@@ -155,6 +188,8 @@ class LabCLI(LightningCLI):
         self.datamodule.batch_size_per_process(self.trainer.world_size)
         if self.subcommand == "fit":
             self.model.configure_optimizers()
+        if self.earlier:
+            return
         if self.settings.weights:
             load_weights(self.model, self.settings.weights)
         path = self.settings.ckpt_path
@@ -170,9 +205,17 @@ class LabCLI(LightningCLI):
             return
         checkpoint = self.trainer.checkpoint_callback
         best = (checkpoint.best_model_path if isinstance(checkpoint, ModelCheckpoint) else "") or None
+        score = checkpoint.best_model_score if isinstance(checkpoint, ModelCheckpoint) else None
         if self.settings.final_test:
             self.trainer.test(self.model, self.datamodule, ckpt_path=best, weights_only=True, verbose=False)
+        self._finish(score)
         self._say_what_next(best)
+
+    @rank_zero_only
+    def _finish(self, score: Tensor | None) -> None:
+        measured = {key: value.item() for key, value in self.trainer.callback_metrics.items()}
+        chosen = {} if score is None else {"val/acc1": score.item()}
+        resume.write_results(self.run_dir, {"steps": self.trainer.global_step} | measured | chosen)
 
     @rank_zero_only
     def _say_what_next(self, best: str | None) -> None:
@@ -197,6 +240,7 @@ _QUIET: dict[str, dict[str, Any]] = {
 
 def run(arguments: list[str], *, experiment: str | None) -> int:
     """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
+    signal.signal(signal.SIGTERM, _stop)  # where no fit is under way; a fit stops between two steps
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # lightning 2.6.6 asks torch 2.15 in the old way
@@ -204,6 +248,8 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     # a checkpoint knows the folder of the run that made it, and an evaluation makes none
     warnings.filterwarnings("ignore", message="The dirpath has changed", category=UserWarning)
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks", category=UserWarning)
+    # a run that goes on does so in its own folder
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty", category=UserWarning)
     code = 1
     try:
         LabCLI(arguments, experiment=experiment)
@@ -211,8 +257,22 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     except MisconfigurationException as error:
         code = 2
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        if error.errno not in _STORAGE:
+            raise
+        code = 2
+        raise UserError(
+            f"{error.filename or 'a file'} cannot be written ({error.strerror}): make room or give another "
+            "`trainer.default_root_dir`; the checkpoints that are there still load, and --resume goes on from them"
+        ) from error
     except UserError:
         code = 2
+        raise
+    except DivergedError:
+        code = 3
+        raise
+    except Stopped as stop:
+        code = 128 + stop.signum
         raise
     except SystemExit as stop:  # Lightning's answer to KeyboardInterrupt, and what --help ends with
         if not isinstance(stop.__context__, KeyboardInterrupt):
@@ -222,6 +282,13 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     finally:
         tracking.finish(code)
     return code
+
+
+_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def _stop(signum: int, frame: Any) -> None:
+    raise Stopped(signum)
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -70,6 +70,7 @@ class Classifier(LightningModule):
         self.surgery_report = _operate(self.net, **surgery) if surgery else None
         if channels_last:
             self.net.to(memory_format=torch.channels_last)
+        self.train_loss = MeanMetric()
         self.val_loss, self.val_accuracies = MeanMetric(), accuracies(num_classes, prefix="val/")
         self.test_loss, self.test_accuracies = MeanMetric(), accuracies(num_classes, prefix="test/")
 
@@ -87,8 +88,16 @@ class Classifier(LightningModule):
         """Return the mean loss of one batch."""
         images, labels = batch
         loss = F.cross_entropy(self.net(images), labels, label_smoothing=self.label_smoothing)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(labels))
+        self.train_loss.update(loss.detach(), len(labels))
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, logger=False, batch_size=len(labels))
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Give the loggers the epoch's loss before the epoch's checkpoint is written; `log` would do so behind it."""
+        loss = self.trainer.callback_metrics.get("train/loss")
+        if loss is not None:  # of an epoch without a step there is none
+            for logger in self.loggers:
+                logger.log_metrics({"train/loss": loss.item(), "epoch": self.current_epoch}, step=self.global_step - 1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the validation's measures."""

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from wandb.sdk.lib import wbauth
 from scconv_lab.complexity import count_macs, count_params
 from scconv_lab.surgery import Edit, preflight
 from scconv_lab.training.classifier import Classifier
+from scconv_lab.training.history import History
 from scconv_lab.training.provenance import provenance
 from scconv_lab.training.spec import Spec, import_class
 
@@ -104,6 +106,8 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         )
         del self._wandb_init["anonymous"]  # wandb 0.31 warns of it whatever its value
         self._mode = mode
+        self._history: History | None = None
+        self._logged = self._known = 0
         self.state = "not started"
 
     @property
@@ -133,10 +137,36 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         else:
             self.state = f"offline{reason}"
 
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log a row, unless it is one that the server has from an earlier process of the run."""
+        run = self.experiment
+        if not self._logged:
+            self._known = run.step
+        self._logged += 1
+        if self._logged > self._known:
+            super().log_metrics(metrics, step)
+        if self._history is not None:
+            self._history.add(metrics, step)
+
+    def go_on_with(self, history: History, *, before: int | None) -> None:
+        """Log an earlier process's rows again, of the steps below ``before``, and keep a file of those to come.
+
+        Of several offline records of one run the server keeps the last alone (wandb #3841), so that one holds them all.
+        """
+        for row in history.restart(self.experiment.id, before):
+            self.log_metrics(*row)
+        self._history = history
+
     @property
     def files_dir(self) -> Path | None:
         """Folder of the run's W&B files, such as runs/x/wandb/offline-run-20260101_120000-ab12cd34."""
         return Path(self._experiment.dir).parent if getattr(self._experiment, "dir", None) else None
+
+
+def history_file(run_dir: Path) -> Path:
+    """Where a run keeps the rows that it logs to W&B."""
+    return run_dir / "history.jsonl"
 
 
 def finish(exit_code: int) -> None:
@@ -155,11 +185,13 @@ class RunRecord(Callback):
     Args:
         run_dir: The run's folder; receives config.yaml.
         config: The resolved configuration, of plain values.
+        resumed_at: The step that an earlier process of the run is gone on with from; None for a new run.
     """
 
-    def __init__(self, run_dir: Path, config: dict[str, Any]):
+    def __init__(self, run_dir: Path, config: dict[str, Any], *, resumed_at: int | None = None):
         self.run_dir = run_dir
         self.config = config
+        self.resumed_at = resumed_at
         self.complexity: dict[str, int] = {}
         self.warnings: list[str] = []
 
@@ -182,3 +214,5 @@ class RunRecord(Callback):
             if isinstance(logger, WandbLogger) and report:
                 columns = [field.name for field in dataclasses.fields(Edit)]
                 logger.log_table("surgery", columns, [list(dataclasses.astuple(edit)) for edit in report.edits], step=0)
+            if isinstance(logger, WandbLogger) and stage == "fit":
+                logger.go_on_with(History(history_file(self.run_dir)), before=self.resumed_at)
