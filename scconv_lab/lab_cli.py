@@ -149,7 +149,9 @@ class LabCLI(LightningCLI):
             callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
         if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
             bad = self.earlier.bad if self.earlier else ()
-            callbacks += checkpoints(self.run_dir / "checkpoints", save_every=config.save_every, bad=bad)
+            callbacks += checkpoints(
+                self.run_dir / "checkpoints", save_every=config.save_every, bad=bad, configuration=resolved
+            )
         self.trainer_defaults["callbacks"] = callbacks
 
     def _notes(self) -> list[str]:

@@ -16,16 +16,23 @@ from scconv_lab.training.interrupt import SignalWatch
 _OF_THE_NET = ("net", "surgery", "num_classes")
 
 
-def checkpoints(folder: Path, *, save_every: int | None = None, bad: Sequence[Path] = ()) -> list[Callback]:
+def checkpoints(
+    folder: Path,
+    *,
+    save_every: int | None = None,
+    bad: Sequence[Path] = (),
+    configuration: dict[str, Any] | None = None,
+) -> list[Callback]:
     """Keep ``best.ckpt``, of the highest val/acc1, and ``last.ckpt``, of the last epoch or of a stop within one.
 
     Args:
         folder: Where they go.
         save_every: Steps after which ``last.ckpt`` is written within an epoch too; None: behind each epoch alone.
         bad: Files that are set aside, as ``x.ckpt.bad``.
+        configuration: What the run is made from, of plain values; the checkpoints keep it.
     """
     best = ModelCheckpoint(folder, "best", monitor="val/acc1", mode="max", enable_version_counter=False)
-    return [ExactResume(), best, LastCheckpoint(folder / "last.ckpt", save_every=save_every, bad=bad)]
+    return [ExactResume(configuration), best, LastCheckpoint(folder / "last.ckpt", save_every=save_every, bad=bad)]
 
 
 class LastCheckpoint(Checkpoint):
@@ -121,7 +128,10 @@ def require_same_hparams(path: Path, model: Classifier, *, for_training: bool) -
     For training all arguments count, for evaluation those of the net: a changed net would not load, and a changed
     learning rate would silently be the checkpoint's again.
     """
-    saved = load_verified(path, map_location="meta")["hyper_parameters"]
+    try:
+        saved = load_verified(path, map_location="meta")["hyper_parameters"]
+    except UserError as error:
+        raise UserError(f"{error}; give another checkpoint, or `--resume RUN_FOLDER` to fit") from error
     differing = [
         difference
         for key, difference in differences(saved, dict(model.hparams)).items()

@@ -64,17 +64,14 @@ def load_verified(path: Path, *, map_location: str = "cpu") -> dict[str, Any]:
         raise UserError(f"{path} is not there; a fit leaves its own in RUN_FOLDER/checkpoints")
     content = path.read_bytes()
     if _beside(path).exists() and hashlib.sha256(content).hexdigest() not in _digests(path):
-        raise UserError(f"{path} ({len(content):,} bytes) does not match {_beside(path).name}; {_WAY_OUT}")
+        raise UserError(f"{path} ({len(content):,} bytes) does not match {_beside(path).name}")
     try:
         checkpoint = torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
         _ = checkpoint["hyper_parameters"], checkpoint["state_dict"]
     except Exception as error:  # torch.load raises many kinds on a damaged file
         kind = type(error).__name__
-        raise UserError(f"{path} is not a readable checkpoint of this lab ({kind}); {_WAY_OUT}") from error
+        raise UserError(f"{path} is not a readable checkpoint of this lab ({kind})") from error
     return checkpoint
-
-
-_WAY_OUT = "use another checkpoint of the run, or `--resume RUN_FOLDER`, which takes the last good one"
 
 
 def set_aside(path: Path) -> None:

@@ -17,11 +17,14 @@ class ExactResume(Callback):
 
     Weights, optimizer, schedule, loops and callbacks are Lightning's to keep, the place in the epoch is
     `ResumableLoader`'s, and the looks of a sample need no keeping (`scconv_lab.data.order`). All values are tensors and
-    plain ones, so that the checkpoint loads with weights_only. A checkpoint of another number of processes is refused
-    by its configuration.
+    plain ones, so that the checkpoint loads with weights_only.
+
+    Args:
+        configuration: What the run is made from, kept in its checkpoints so that another run's are told apart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, configuration: dict[str, Any] | None = None) -> None:
+        self.configuration = configuration or {}
         self._restored: list[Plain] = []
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -29,6 +32,7 @@ class ExactResume(Callback):
         epoch = trainer.fit_loop.epoch_progress.current.state_dict()
         within = epoch["started"] > epoch["processed"]  # behind an epoch the metrics wait to be reset
         own = {"generators": _generators(), "metrics": _metrics(pl_module) if within else {}}
+        checkpoint["configuration"] = self.configuration
         checkpoint["processes"] = _gather(own, trainer.world_size)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

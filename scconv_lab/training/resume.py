@@ -81,13 +81,15 @@ def find(asked: str, runs: Path, config: dict[str, Any]) -> Earlier | Finished |
         if not (folder / "config.yaml").is_file():
             raise UserError(f"--resume {asked} is not the folder of a run: it has no config.yaml; or give auto")
         _require_same(folder, config)
-        earlier = _finished(folder) or _last_good(folder)
+        earlier = _finished(folder) or _last_good(folder, config)
         if earlier is None:
             raise UserError(f"--resume {asked} has no checkpoint to go on from; start anew without --resume")
         return earlier
     folders = sorted((path.parent for path in runs.glob("*/config.yaml")), reverse=True)
     for folder in folders:
-        if not _differing(folder, config) and (earlier := _finished(folder) or _last_good(folder)):
+        if not _differing(_configuration(folder), config) and (
+            earlier := _finished(folder) or _last_good(folder, config)
+        ):
             return earlier
     for folder in folders:
         if not _finished(folder) and _candidates(folder):
@@ -102,16 +104,18 @@ def write_results(folder: Path, results: dict[str, Any]) -> None:
     os.replace(temporary, folder / RESULTS)
 
 
-def _differing(folder: Path, config: dict[str, Any]) -> dict[str, str]:
-    saved = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")) or {}
-    found = differences(saved, config)
-    return {key: text for key, text in found.items() if not key.startswith(_WITHOUT_EFFECT)}
+def _differing(saved: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    return [text for key, text in differences(saved, config).items() if not key.startswith(_WITHOUT_EFFECT)]
+
+
+def _configuration(folder: Path) -> dict[str, Any]:
+    return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")) or {}
 
 
 def _require_same(folder: Path, config: dict[str, Any]) -> None:
-    if differing := _differing(folder, config):
+    if differing := _differing(_configuration(folder), config):
         raise UserError(
-            f"{folder} has another configuration: {'; '.join(differing.values())}; "
+            f"{folder} has another configuration: {'; '.join(differing)}; "
             "give the configuration it was started with (its config.yaml), or start anew without --resume"
         )
 
@@ -127,17 +131,22 @@ def _candidates(folder: Path) -> list[Path]:
     return [path for name in names if (path := folder / "checkpoints" / name).is_file()]
 
 
-def _last_good(folder: Path) -> Earlier | None:
+def _step(path: Path, config: dict[str, Any]) -> int:
+    checkpoint = load_verified(path, map_location="meta")
+    if differing := _differing(checkpoint.get("configuration", config), config):
+        raise UserError(f"{path} was made with another configuration: {'; '.join(differing)}")
+    return checkpoint["global_step"]
+
+
+def _last_good(folder: Path, config: dict[str, Any]) -> Earlier | None:
     bad: list[Path] = []
     why: list[str] = []
     for path in _candidates(folder):
         try:
-            step = load_verified(path, map_location="meta")["global_step"]
+            return Earlier(folder, path, _step(path, config), tuple(bad), tuple(why))
         except UserError as error:
             bad.append(path)
-            why.append(str(error).partition(";")[0])
-            continue
-        return Earlier(folder, path, step, tuple(bad), tuple(why))
+            why.append(str(error))
     if bad:
         raise UserError(
             f"no checkpoint of {folder} can be gone on from: {'; '.join(why)}; start anew without --resume, "
