@@ -32,6 +32,7 @@ from scconv_lab.training import Classifier, resume, tracking
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
 from scconv_lab.training.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.training.console import Console
+from scconv_lab.training.guard import FiniteGuard
 from scconv_lab.training.history import History
 from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.together import EndTogether
@@ -147,6 +148,8 @@ class LabCLI(LightningCLI):
         callbacks: list[Callback] = [record, Console(self.name, record, self._notes()), EndTogether()]
         if self.subcommand == "predict":
             callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
+        if self.subcommand == "fit":
+            callbacks.append(FiniteGuard(self.run_dir, on_nonfinite=config.on_nonfinite))
         if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
             bad = self.earlier.bad if self.earlier else ()
             callbacks += checkpoints(

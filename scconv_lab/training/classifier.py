@@ -70,7 +70,7 @@ class Classifier(LightningModule):
         self.surgery_report = _operate(self.net, **surgery) if surgery else None
         if channels_last:
             self.net.to(memory_format=torch.channels_last)
-        self.train_loss = MeanMetric()
+        self.train_loss = MeanMetric(nan_strategy="disable")  # its own look would wait for the device each step
         self.val_loss, self.val_accuracies = MeanMetric(), accuracies(num_classes, prefix="val/")
         self.test_loss, self.test_accuracies = MeanMetric(), accuracies(num_classes, prefix="test/")
 
@@ -79,6 +79,18 @@ class Classifier(LightningModule):
         """Rebuild a classifier; the net's pretrained weights, which the checkpoint replaces, are not read."""
         with without_pretrained():
             return super().load_from_checkpoint(*args, **kwargs)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Name the weights as an uncompiled net does."""
+        for key in _WEIGHTS & checkpoint.keys():
+            checkpoint[key] = {_uncompiled(name): tensor for name, tensor in checkpoint[key].items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Name the weights as this net does, whether either is compiled or not."""
+        own = {_uncompiled(name): name for name in self.state_dict()}
+        for key in _WEIGHTS & checkpoint.keys():
+            named = {_uncompiled(name): tensor for name, tensor in checkpoint[key].items()}
+            checkpoint[key] = {own.get(name, name): tensor for name, tensor in named.items()}
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) to logits (B, num_classes)."""
@@ -131,6 +143,13 @@ class Classifier(LightningModule):
         if self.lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": build("lr_scheduler", self.lr_scheduler, optimizer)}
+
+
+_WEIGHTS = {"state_dict", "current_model_state"}  # the second beside an average, which takes the first's place
+
+
+def _uncompiled(name: str) -> str:
+    return name.replace("_orig_mod.", "")
 
 
 def _operate(net: Net, *, unit: Spec | None = None, **placement: Any) -> SurgeryReport | None:

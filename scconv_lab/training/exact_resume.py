@@ -1,6 +1,8 @@
 """What a checkpoint needs beyond Lightning's own, so that a run goes on as if it had not been stopped."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ class ExactResume(Callback):
         """Gather the state of every process; all of them come here."""
         epoch = trainer.fit_loop.epoch_progress.current.state_dict()
         within = epoch["started"] > epoch["processed"]  # behind an epoch the metrics wait to be reset
-        own = {"generators": _generators(), "metrics": _metrics(pl_module) if within else {}}
+        own = {"generators": generators(), "metrics": metrics(pl_module) if within else {}}
         checkpoint["configuration"] = self.configuration
         checkpoint["processes"] = _gather(own, trainer.world_size)
 
@@ -43,7 +45,7 @@ class ExactResume(Callback):
         """Restore this process's state."""
         if trainer.global_rank < len(self._restored):
             own = self._restored[trainer.global_rank]
-            _set_metrics(pl_module, own["metrics"])
+            set_metrics(pl_module, own["metrics"])
             set_generators(own["generators"])
         self._restored = []
 
@@ -56,7 +58,8 @@ def _gather(own: Plain, world_size: int) -> list[Plain]:
     return gathered
 
 
-def _generators() -> Plain:
+def generators() -> Plain:
+    """The state of this process's random generators: Python's, NumPy's, torch's, and that of the GPU in use."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()
     return {
@@ -69,7 +72,7 @@ def _generators() -> Plain:
 
 
 def set_generators(state: Plain) -> None:
-    """Set the generators of this process as `ExactResume` found them."""
+    """Set this process's random generators to a state that `generators` gave."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words.tolist()), gauss))
     name, keys, *rest = state["numpy"]
@@ -79,7 +82,19 @@ def set_generators(state: Plain) -> None:
         torch.cuda.set_rng_state(state["cuda"].cpu())
 
 
-def _metrics(module: LightningModule) -> Plain:
+@contextmanager
+def drawing_as(state: Plain) -> Iterator[None]:
+    """Set the random generators to a state within, and back behind."""
+    before = generators()
+    set_generators(state)
+    try:
+        yield
+    finally:
+        set_generators(before)
+
+
+def metrics(module: LightningModule) -> Plain:
+    """The state of each of a module's metrics that has been updated since its last reset."""
     return {
         name: {
             "updates": metric.update_count,
@@ -90,7 +105,8 @@ def _metrics(module: LightningModule) -> Plain:
     }
 
 
-def _set_metrics(module: LightningModule, saved: Plain) -> None:
+def set_metrics(module: LightningModule, saved: Plain) -> None:
+    """Set metrics to a state that `metrics` gave."""
     for name, metric in saved.items():
         own = module.get_submodule(name)
         for key, value in metric["state"].items():

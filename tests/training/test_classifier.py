@@ -141,3 +141,19 @@ def test_wrong_arguments_are_refused_when_built(changes: dict[str, Any], message
 def test_training_without_an_optimizer_is_refused() -> None:
     with pytest.raises(UserError, match="`optimizer` is missing"):
         classifier(optimizer=None).configure_optimizers()
+
+
+def test_checkpoints_of_compiled_and_plain_nets_load_each_other(tmp_path: Path) -> None:
+    plain, compiled = classifier(), classifier()
+    compiled.net = torch.compile(compiled.net, backend="eager")
+    assert any("_orig_mod." in name for name in compiled.state_dict())
+    for ours, theirs in ((plain, compiled), (compiled, plain)):
+        run = trainer(max_steps=1, limit_val_batches=0, num_sanity_val_steps=0)
+        run.fit(ours, Digits(batch_size=64))
+        run.save_checkpoint(tmp_path / "one.ckpt")
+        saved = torch.load(tmp_path / "one.ckpt", weights_only=True)["state_dict"]
+        assert not [name for name in saved if "_orig_mod" in name]
+        run = trainer(max_steps=1, limit_val_batches=0, num_sanity_val_steps=0)
+        run.fit(theirs, Digits(batch_size=64), ckpt_path=tmp_path / "one.ckpt", weights_only=True)
+        for mine, other in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
+            torch.testing.assert_close(mine, other, rtol=0, atol=0)
