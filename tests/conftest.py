@@ -10,6 +10,11 @@ import torch
 from tests.runs import REPOSITORY, Command, Run, command_environment
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "processes that the fault suite kills; a fifth as many runs of two (50 is the whole suite)"
+    parser.addoption("--kills", type=int, default=5, help=text)
+
+
 @pytest.fixture(autouse=True)
 def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):

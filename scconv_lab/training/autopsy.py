@@ -31,7 +31,8 @@ def write_autopsy(
     report.json: step, epoch and batch; the loss; whether the images are finite; the names of parameters, buffers and
     gradients that are not; the first module whose output is not, when the net is run on the batch again; and of each
     unit the range of its input and output, and of an SRU that of gamma and the share of values that its gate takes for
-    informative. state.pt, which loads with weights_only: images, labels, random generators before the batch, weights.
+    informative. state.pt, which loads with weights_only: images, labels, weights, and torch's random generators as
+    they were before the batch.
 
     Returns:
         One sentence: what was not finite first, and where the report is.

@@ -65,6 +65,13 @@ def generators() -> Plain:
     return {
         "python": [version, torch.tensor(words), gauss],
         "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
+        **torch_generators(),
+    }
+
+
+def torch_generators() -> Plain:
+    """The state of torch's generators, of the CPU and of the GPU in use: what a net draws from; microseconds."""
+    return {
         "torch": torch.get_rng_state(),
         # of the device in use alone: asking for the others' would start them
         "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
@@ -77,6 +84,11 @@ def set_generators(state: Plain) -> None:
     random.setstate((version, tuple(words.tolist()), gauss))
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    set_torch_generators(state)
+
+
+def set_torch_generators(state: Plain) -> None:
+    """Set torch's generators to a state that `torch_generators` gave."""
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] is not None and torch.cuda.is_initialized():
         torch.cuda.set_rng_state(state["cuda"].cpu())
@@ -84,13 +96,13 @@ def set_generators(state: Plain) -> None:
 
 @contextmanager
 def drawing_as(state: Plain) -> Iterator[None]:
-    """Set the random generators to a state within, and back behind."""
-    before = generators()
-    set_generators(state)
+    """Set torch's generators to a state within, and back behind."""
+    before = torch_generators()
+    set_torch_generators(state)
     try:
         yield
     finally:
-        set_generators(before)
+        set_torch_generators(before)
 
 
 def metrics(module: LightningModule) -> Plain:
@@ -106,7 +118,10 @@ def metrics(module: LightningModule) -> Plain:
 
 
 def set_metrics(module: LightningModule, saved: Plain) -> None:
-    """Set metrics to a state that `metrics` gave."""
+    """Set metrics to a state that `metrics` gave; those that had none are reset."""
+    for own in module.modules():
+        if isinstance(own, Metric) and own.update_called:
+            own.reset()
     for name, metric in saved.items():
         own = module.get_submodule(name)
         for key, value in metric["state"].items():

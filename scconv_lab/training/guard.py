@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from scconv_lab.errors import DivergedError
 from scconv_lab.training.autopsy import names_of_nonfinite, write_autopsy
-from scconv_lab.training.exact_resume import generators, metrics, set_metrics
+from scconv_lab.training.exact_resume import metrics, set_metrics, torch_generators
 
 OnNonfinite = Literal["stop", "skip"]
 
@@ -44,7 +44,7 @@ class FiniteGuard(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Keep what the batch starts from."""
         self._batch = batch
-        self._before = {"generators": generators()}
+        self._before = {"generators": torch_generators()}
         if self.on_nonfinite == "skip":
             self._before["buffers"] = [buffer.clone() for buffer in pl_module.buffers()]
             self._before["metrics"] = metrics(pl_module)

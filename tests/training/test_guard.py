@@ -87,24 +87,29 @@ def test_a_step_that_is_not_finite_is_not_taken(place: str, tmp_path: Path) -> N
     assert trainer.global_step == 12
 
 
-@pytest.mark.parametrize("place", ["layer2.0.conv2.sru", "data", "gradient"])
+@pytest.mark.parametrize(("place", "step"), [("layer2.0.conv2.sru", 6), ("data", 5), ("gradient", 8)])
 def test_a_skipped_step_changes_no_weight_and_no_buffer(
-    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: str, step: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    inject, guard = Inject(place), FiniteGuard(tmp_path, on_nonfinite="skip")
+    inject, guard = Inject(place, step), FiniteGuard(tmp_path, on_nonfinite="skip")
     seen: dict[str, dict[str, torch.Tensor]] = {}
+    losses: list[torch.Tensor] = []
 
     class Look(Callback):
         def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
             seen[trainer.global_step] = {name: tensor.clone() for name, tensor in pl_module.state_dict().items()}
 
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            losses.append(trainer.callback_metrics["train/loss"])
+
     trainer = fit(tmp_path / "checkpoints", extra=(inject, guard, Look()))
     assert guard.skipped == 1
-    assert "warning  step 6 is not finite and skipped (1 so far)" in capsys.readouterr().out
-    assert all(torch.equal(seen[5][name], seen[6][name]) for name in seen[5])
-    assert not torch.equal(seen[6]["net.fc.weight"], seen[7]["net.fc.weight"])
+    assert f"warning  step {step} is not finite and skipped (1 so far)" in capsys.readouterr().out
+    assert all(torch.equal(seen[step - 1][name], seen[step][name]) for name in seen[step])
+    assert not torch.equal(seen[step]["net.fc.weight"], seen[step + 1]["net.fc.weight"])
     assert names_of_nonfinite(load(tmp_path / "checkpoints/last.ckpt")["state_dict"]) == []
     assert trainer.callback_metrics["train/loss"].isfinite()
+    assert all(loss.isfinite() for loss in losses)
     states = load(tmp_path / "checkpoints/last.ckpt")["callbacks"]
     assert states["FiniteGuard"] == {"skipped": 1}
 
