@@ -6,6 +6,7 @@ kills are done.
 
 import json
 import random
+import signal
 import time
 from pathlib import Path
 
