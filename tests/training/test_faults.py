@@ -5,14 +5,19 @@ kills are done.
 """
 
 import json
+import os
 import random
+import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.runs import REPOSITORY
+from scconv_lab.training.checkpoint_io import load_verified
+from tests.runs import REPOSITORY, command_environment
 from tests.training.checkpoints import differing, load
 from tests.training.processes import start, wait
 
@@ -92,7 +97,8 @@ def require_equal(run: Path, whole: Path) -> None:
     """Weights, optimizer, schedule, loops, best score, generators and results, to the last bit."""
     for name in ("last", "best"):
         ours, theirs = (load(folder / "checkpoints" / f"{name}.ckpt") for folder in (run, whole))
-        for content in (ours, theirs):  # the folder's name is its start
+        for content in (ours, theirs):  # the folder's name is its start, and the logger changes nothing
+            content["configuration"]["trainer"].pop("logger", None)
             for state in content["callbacks"].values():
                 state.pop("dirpath", None)
         assert differing(ours, theirs) == []
@@ -131,3 +137,116 @@ def test_a_killed_run_of_two_processes_does_too(
     kill_of_two: int, tmp_path: Path, whole_of_two: tuple[Path, float]
 ) -> None:
     kill_and_go_on(2000 + kill_of_two, new_workspace(tmp_path / "workspace"), whole_of_two, 2)
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc for the processes of a run")
+@pytest.mark.parametrize("victim", ["first", "second"])
+def test_a_process_that_dies_takes_the_other_down_and_the_run_goes_on(
+    victim: str, tmp_path: Path, whole_of_two: tuple[Path, float]
+) -> None:
+    """With Lightning's own start of the second process."""
+    workspace = new_workspace(tmp_path / "workspace")
+    command = ["scconv-lab", *arguments(2)]
+    environment = command_environment(workspace)
+    with subprocess.Popen(command, cwd=workspace, env=environment, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if line.startswith("epoch 1/"):
+                break
+        second = next(pid for pid in children(first.pid) if "scconv-lab" in Path(f"/proc/{pid}/cmdline").read_text())
+        os.kill(first.pid if victim == "first" else second, signal.SIGKILL)
+        killed = time.monotonic()
+        first.communicate(timeout=60)
+        while alive(second) and time.monotonic() - killed < 60:
+            time.sleep(0.1)
+        seconds = time.monotonic() - killed
+    assert not alive(second)
+    assert first.returncode != 0
+    assert seconds < 60
+    print(f"gone {seconds:.1f} s after the {victim} process")
+    codes = wait(start(arguments(2), workspace, processes=2), timeout=240)
+    assert codes == [0, 0], output(workspace)
+    require_equal(run_of(workspace), whole_of_two[0])
+
+
+def mount(*words: str) -> bool:
+    return shutil.which("mount") is not None and subprocess.run(["mount", *words], capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for two checkpoints of about 0.65 MB and not for four."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if not mount("-t", "tmpfs", "-o", "size=1800k", "tmpfs", str(folder)):
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def on_disk(disk: Path, workspace: Path, *more: str) -> "subprocess.CompletedProcess[str]":
+    command = ["scconv-lab", *arguments(1), "--trainer.default_root_dir", str(disk / "runs"), *more]
+    environment = command_environment(workspace)
+    return subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True, timeout=240)
+
+
+@pytest.mark.parametrize("logger", ["false", "scconv_lab.training.WandbLogger"])
+def test_a_full_disk_is_one_message_and_the_last_good_checkpoint_loads(
+    logger: str, small_disk: Path, tmp_path: Path, whole: tuple[Path, float]
+) -> None:
+    workspace = new_workspace(tmp_path / "workspace")
+    finished = on_disk(small_disk, workspace, "--trainer.logger", logger)
+    assert finished.returncode == 2, finished.stderr
+    (error,) = finished.stderr.splitlines()
+    assert error.startswith(f"scconv-lab: error: {small_disk}/runs/")
+    assert "cannot be written (No space left on device): make room" in error
+    (folder,) = small_disk.glob("runs/*/*/checkpoints")
+    assert load_verified(folder / "last.ckpt")["global_step"] > 0
+    assert not list(folder.glob("*.tmp"))
+    assert mount("-o", "remount,size=40m", str(small_disk))
+    finished = on_disk(small_disk, workspace, "--trainer.logger", logger)
+    assert finished.returncode == 0, finished.stderr
+    require_equal(run_of(small_disk), whole[0])
+
+
+def test_a_folder_that_cannot_be_written_is_one_message(
+    small_disk: Path, tmp_path: Path, whole: tuple[Path, float]
+) -> None:
+    """First from the beginning, then in the middle of a run."""
+    workspace = new_workspace(tmp_path / "workspace")
+    assert mount("-o", "remount,ro,size=40m", str(small_disk))
+    finished = on_disk(small_disk, workspace)
+    assert (finished.returncode, finished.stderr.count("\n")) == (2, 1), finished.stderr
+    assert "cannot be written (Read-only file system)" in finished.stderr
+    assert mount("-o", "remount,rw", str(small_disk))
+    command = ["scconv-lab", *arguments(1), "--trainer.default_root_dir", str(small_disk / "runs")]
+    environment = command_environment(workspace)
+    with subprocess.Popen(
+        command, cwd=workspace, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("epoch 2/"):
+                break
+        while not mount("-o", "remount,ro", str(small_disk)):  # refused while a file is being written
+            time.sleep(0.01)
+        _, error = process.communicate(timeout=120)
+    assert (process.returncode, error.count("\n")) == (2, 1), error
+    assert "cannot be written (Read-only file system)" in error
+    (folder,) = small_disk.glob("runs/*/*/checkpoints")
+    assert load_verified(folder / "last.ckpt")["global_step"] >= 10
+    assert mount("-o", "remount,rw", str(small_disk))
+    finished = on_disk(small_disk, workspace)
+    assert finished.returncode == 0, finished.stderr
+    require_equal(run_of(small_disk), whole[0])
