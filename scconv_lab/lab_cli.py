@@ -35,7 +35,7 @@ from scconv_lab.training.console import Console
 from scconv_lab.training.guard import FiniteGuard
 from scconv_lab.training.history import History
 from scconv_lab.training.predictions import PredictionWriter
-from scconv_lab.training.together import EndTogether
+from scconv_lab.training.together import EndTogether, watch_parent
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
@@ -245,6 +245,7 @@ _QUIET: dict[str, dict[str, Any]] = {
 
 def run(arguments: list[str], *, experiment: str | None) -> int:
     """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
+    watch_parent()
     signal.signal(signal.SIGTERM, _stop)  # where no fit is under way; a fit stops between two steps
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

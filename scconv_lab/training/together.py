@@ -7,23 +7,26 @@ import time
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+_FIRST = "SCCONV_LAB_FIRST_PROCESS"
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
-class EndTogether(Callback):
-    """Ends the other processes of a run when one of them dies or fails.
+def watch_parent() -> None:
+    """Let a process other than a run's first end within a second of the process that started it.
 
-    Lightning starts the others from the first one, and by itself watches them alone: the first process is killed within
-    five seconds of another's failure. Here the others watch the first, and a first process that fails ends them before
-    it says why, so that it is not killed while it does.
+    Lightning's first process watches those that it starts, and is killed within five seconds of another's failure; but
+    they do not watch it, and would wait for it for half an hour. It leaves them its id, for it may be gone before they
+    look.
     """
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        os.environ[_FIRST] = str(os.getpid())
+    else:
+        parent = int(os.environ.get(_FIRST, os.getppid()))
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Watch the process that started this one, if it was Lightning's."""
-        environment = getattr(trainer.strategy, "cluster_environment", None)
-        started = environment is not None and not environment.creates_processes_externally
-        if started and trainer.local_rank > 0:
-            threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+class EndTogether(Callback):
+    """Ends the processes that a failing one has started, before it says why: it would be killed for theirs."""
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """End the processes that this one started."""
@@ -35,7 +38,7 @@ class EndTogether(Callback):
         started.clear()  # Lightning's observer would kill this process for theirs
 
 
-def _end_with_parent(parent: int) -> None:
+def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -38,7 +38,6 @@ PLACES = {  # how often each is reached in a whole run, about
     "on_validation_batch_start": 8,
     "on_validation_end": 4,
     "on_train_epoch_end": 6,
-    "on_save_checkpoint": 15,
     "fsync": 60,
     "replace": 60,
     "on_train_end": 1,
@@ -120,7 +119,8 @@ def kill_and_go_on(seed: int, workspace: Path, whole: tuple[Path, float], proces
             death = (place, draw.randrange(PLACES[place]))
             started = start(arguments(processes), workspace, processes=processes, death=death, dying=dying)
         codes = wait(started, timeout=60)
-        assert None not in codes, "a process outlived the other's death by a minute"
+        if place != "moment":  # which may be before the two have met, where their launcher sees to it
+            assert None not in codes, "a process outlived the other's death by a minute"
         if number == 0 and place != "moment":
             assert codes[dying] == -signal.SIGKILL, (place, output(workspace))
     if not list(workspace.glob("runs/*/*/results.json")):
@@ -139,8 +139,10 @@ def test_a_killed_run_of_two_processes_does_too(
     kill_and_go_on(2000 + kill_of_two, new_workspace(tmp_path / "workspace"), whole_of_two, 2)
 
 
-def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def others(first: int) -> list[int]:
+    """The processes of a run beside its first."""
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return [int(pid) for pid in children if "scconv-lab" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def alive(pid: int) -> bool:
@@ -151,7 +153,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc for the processes of a run")
-@pytest.mark.parametrize("victim", ["first", "second"])
+@pytest.mark.parametrize("victim", ["first", "second", "first, early"])
 def test_a_process_that_dies_takes_the_other_down_and_the_run_goes_on(
     victim: str, tmp_path: Path, whole_of_two: tuple[Path, float]
 ) -> None:
@@ -161,13 +163,15 @@ def test_a_process_that_dies_takes_the_other_down_and_the_run_goes_on(
     environment = command_environment(workspace)
     with subprocess.Popen(command, cwd=workspace, env=environment, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
-        for line in first.stdout:
-            if line.startswith("epoch 1/"):
-                break
-        second = next(pid for pid in children(first.pid) if "scconv-lab" in Path(f"/proc/{pid}/cmdline").read_text())
-        os.kill(first.pid if victim == "first" else second, signal.SIGKILL)
+        if victim == "first, early":
+            while not others(first.pid):
+                time.sleep(0.1)
+        else:
+            next(line for line in first.stdout if line.startswith("epoch 1/"))
+        (second,) = others(first.pid)
+        os.kill(second if victim == "second" else first.pid, signal.SIGKILL)
         killed = time.monotonic()
-        first.communicate(timeout=60)
+        first.wait(timeout=60)
         while alive(second) and time.monotonic() - killed < 60:
             time.sleep(0.1)
         seconds = time.monotonic() - killed
