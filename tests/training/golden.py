@@ -65,10 +65,12 @@ def trace(reading: str, *, nudge: float = 0.0) -> list[float]:
 def draw_weights(model: nn.Module) -> None:
     draw = np.random.default_rng(0)
     for module in model.modules():
-        for parameter in module.parameters(recurse=False):
+        for name, parameter in module.named_parameters(recurse=False):
             values = torch.from_numpy(draw.standard_normal(parameter.shape))
             if parameter.dim() > 1:
                 parameter.copy_(values * (2 / parameter[0].numel()) ** 0.5)
+            elif name == "bias":
+                parameter.zero_()
             elif isinstance(module, SRU) and module.gamma_init == "normal" and parameter is module.weight:
                 parameter.copy_(values)
 

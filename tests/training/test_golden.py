@@ -8,7 +8,7 @@ from scconv_lab.nn import READINGS
 from tests.training.golden import FILE, STEPS, machine, trace
 
 GOLDEN = json.loads(FILE.read_text())
-TOLERANCE = 1e-6
+TOLERANCE = 1e-8
 """Relative, for another machine: see `test_a_rounding_error_stays_below_the_tolerance`."""
 
 
@@ -22,7 +22,7 @@ def test_losses_are_those_on_file(reading: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")
     losses, expected = trace(reading), GOLDEN["losses"][reading]
     assert losses == pytest.approx(expected, rel=TOLERANCE)
-    assert losses[-1] < 0.7 * losses[0]
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
     if machine() == GOLDEN["machine"]:
         assert losses == expected
 
@@ -30,11 +30,11 @@ def test_losses_are_those_on_file(reading: str, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.slow
 @pytest.mark.parametrize("reading", READINGS)
 def test_a_rounding_error_stays_below_the_tolerance(reading: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a change that is none of rounding does not: 1e-6 in one weight is seen."""
+    """1e-13 in one weight, a hundred roundings, is not seen; 1e-6 is."""
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")
     losses = GOLDEN["losses"][reading]
-    assert trace(reading, nudge=1e-15) == pytest.approx(losses, rel=TOLERANCE)
-    assert trace(reading, nudge=1e-3) != pytest.approx(losses, rel=TOLERANCE)
+    assert trace(reading, nudge=1e-13) == pytest.approx(losses, rel=TOLERANCE)
+    assert trace(reading, nudge=1e-6) != pytest.approx(losses, rel=TOLERANCE)
 
 
 def test_readings_differ() -> None:
