@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return export(arguments[1:])
         expanded, experiment = expand_arguments(arguments)
-        from scconv_lab.lab_cli import run
+        from scconv_lab.launch import run
 
         return run(expanded, experiment=experiment)
     except UserError as error:

@@ -1,11 +1,7 @@
 """LightningCLI with the lab's vocabulary: net, surgery, optimizer and data beside Lightning's trainer."""
 
-import errno
-import logging
 import os
-import signal
 import sys
-import warnings
 from contextlib import nullcontext
 from datetime import datetime
 from itertools import pairwise
@@ -20,11 +16,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from scconv_lab.data import ImageDataModule
-from scconv_lab.errors import DivergedError, Stopped, UserError
+from scconv_lab.errors import UserError
 from scconv_lab.keys import declare_keys, plain_values
 from scconv_lab.models import without_pretrained
 from scconv_lab.parser import LabParser
@@ -35,7 +30,7 @@ from scconv_lab.training.console import Console
 from scconv_lab.training.guard import FiniteGuard
 from scconv_lab.training.history import History
 from scconv_lab.training.predictions import PredictionWriter
-from scconv_lab.training.together import EndTogether, watch_parent
+from scconv_lab.training.together import EndTogether
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
@@ -241,60 +236,6 @@ _QUIET: dict[str, dict[str, Any]] = {
     "test": {"verbose": False},
     "predict": {"return_predictions": False},
 }
-
-
-def run(arguments: list[str], *, experiment: str | None) -> int:
-    """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
-    watch_parent()
-    signal.signal(signal.SIGTERM, _stop)  # where no fit is under way; a fit stops between two steps
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # lightning 2.6.6 asks torch 2.15 in the old way
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
-    # a checkpoint knows the folder of the run that made it, and an evaluation makes none
-    warnings.filterwarnings("ignore", message="The dirpath has changed", category=UserWarning)
-    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks", category=UserWarning)
-    # a run that goes on does so in its own folder
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty", category=UserWarning)
-    code = 1
-    try:
-        LabCLI(arguments, experiment=experiment)
-        code = 0
-    except MisconfigurationException as error:
-        code = 2
-        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
-    except OSError as error:
-        if error.errno not in _STORAGE:
-            raise
-        code = 2
-        raise UserError(
-            f"{error.filename or 'a file'} cannot be written ({error.strerror}): make room or give another "
-            "`trainer.default_root_dir`; the checkpoints that are there still load, and --resume goes on from them"
-        ) from error
-    except UserError:
-        code = 2
-        raise
-    except DivergedError:
-        code = 3
-        raise
-    except Stopped as stop:
-        code = 128 + stop.signum
-        raise
-    except SystemExit as stop:  # Lightning's answer to KeyboardInterrupt, and what --help ends with
-        if not isinstance(stop.__context__, KeyboardInterrupt):
-            raise
-        code = 130
-        raise KeyboardInterrupt from None
-    finally:
-        tracking.finish(code)
-    return code
-
-
-_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
-
-
-def _stop(signum: int, frame: Any) -> None:
-    raise Stopped(signum)
 
 
 def _as_list(value: Any) -> list[Any]:

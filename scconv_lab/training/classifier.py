@@ -70,7 +70,8 @@ class Classifier(LightningModule):
         self.surgery_report = _operate(self.net, **surgery) if surgery else None
         if channels_last:
             self.net.to(memory_format=torch.channels_last)
-        self.train_loss = MeanMetric(nan_strategy="disable")  # its own look would wait for the device each step
+        # a look for NaN would wait for the device each step, and without it torchmetrics 1.9 knows no weights
+        self.train_loss = MeanMetric(nan_strategy="disable")
         self.val_loss, self.val_accuracies = MeanMetric(), accuracies(num_classes, prefix="val/")
         self.test_loss, self.test_accuracies = MeanMetric(), accuracies(num_classes, prefix="test/")
 
@@ -100,7 +101,7 @@ class Classifier(LightningModule):
         """Return the mean loss of one batch."""
         images, labels = batch
         loss = F.cross_entropy(self.net(images), labels, label_smoothing=self.label_smoothing)
-        self.train_loss.update(loss.detach(), len(labels))
+        self.train_loss.update(loss.detach().expand(len(labels)))
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, logger=False, batch_size=len(labels))
         return loss
 

@@ -110,7 +110,9 @@ def metrics(module: LightningModule) -> Plain:
     return {
         name: {
             "updates": metric.update_count,
-            "state": {key: value.cpu() for key, value in metric.metric_state.items() if isinstance(value, Tensor)},
+            "state": {
+                key: value.clone().cpu() for key, value in metric.metric_state.items() if isinstance(value, Tensor)
+            },
         }
         for name, metric in module.named_modules()
         if isinstance(metric, Metric) and metric.update_called

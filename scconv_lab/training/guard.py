@@ -41,6 +41,10 @@ class FiniteGuard(Callback):
         self._batch: Any = None
         self._before: dict[str, Any] = {}
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take the first process's folder: each names one by the time at which it starts."""
+        self.folder = trainer.strategy.broadcast(self.folder)
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Keep what the batch starts from."""
         self._batch = batch

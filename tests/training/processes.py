@@ -15,7 +15,7 @@ Death = tuple[str, int]
 """(a callback's hook, or "fsync" or "replace" of a checkpoint being written; how often it was called before)."""
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["scconv_lab.lab_cli", "scconv_lab.cli", "sklearn.datasets", "sklearn.model_selection"])
+_context.set_forkserver_preload(["scconv_lab.launch", "scconv_lab.cli", "sklearn.datasets", "sklearn.model_selection"])
 
 
 def start(

@@ -79,7 +79,7 @@ def stop_and_go_on(folder: Path, step: int, *, signum: int = signal.SIGTERM, **h
     return fit(folder, ckpt=folder / "last.ckpt", extra=extra(), **how)
 
 
-@pytest.mark.parametrize("step", [1, 4, 6, 8, 11])
+@pytest.mark.parametrize("step", [1, 6, 8, *(pytest.param(step, marks=pytest.mark.slow) for step in (4, 11))])
 def test_a_stop_at_any_step_changes_nothing(step: int, tmp_path: Path) -> None:
     """Four steps an epoch; a stop within the last step of one takes effect behind it."""
     whole = fit(tmp_path / "whole/run")
@@ -91,6 +91,7 @@ def test_a_stop_at_any_step_changes_nothing(step: int, tmp_path: Path) -> None:
     assert load(tmp_path / "parts/run/last.ckpt")["processes"][0]["generators"]["torch"].dtype == torch.uint8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "changes"),
     [
@@ -114,13 +115,14 @@ def test_nor_does_it_with_other_loops(step: int, changes: dict[str, Any], tmp_pa
     assert differing(load(tmp_path / "whole/run/best.ckpt"), load(tmp_path / "parts/run/best.ckpt")) == []
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)])
 def test_other_signals_stop_too_and_are_given_back(signum: int, tmp_path: Path) -> None:
     before = signal.getsignal(signum)
     stop_and_go_on(tmp_path, 2, signum=signum)
     assert signal.getsignal(signum) is before
 
 
+@pytest.mark.slow
 def test_the_average_is_what_an_ema_checkpoint_evaluates(tmp_path: Path) -> None:
     trainer = fit(tmp_path, extra=(EMAWeightAveraging(decay=0.5),))
     content = load(tmp_path / "last.ckpt")

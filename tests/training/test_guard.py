@@ -132,6 +132,7 @@ def test_names(value: float) -> None:
     assert names_of_nonfinite({"huge": torch.full((4,), 3e38)}) == []
 
 
+@pytest.mark.slow
 def test_a_run_without_accident_is_the_same_with_and_without_the_guard(tmp_path: Path) -> None:
     plain = fit(tmp_path / "plain")
     guards: list[Callable[[], FiniteGuard]] = [
