@@ -1,7 +1,8 @@
-"""The order and the looks of training samples: both follow from seed, epoch and sample, and nothing else.
+"""The order and the looks of training samples: both follow from seed, epoch and batch, and nothing else.
 
-What a sample looks like does not depend on how many workers load it, on how many processes share the batch, or on what
-torch's global generator has drawn before; so a run goes on in the middle of an epoch by starting at its place there.
+What a batch looks like does not depend on how many workers load it, or on what torch's global generator has drawn
+before; so a run goes on in the middle of an epoch by starting at its place there. What is drawn for one image follows
+from that image's seed; what is drawn for a batch at once follows from the seed of its first image.
 """
 
 from collections.abc import Iterator
