@@ -20,7 +20,7 @@ LAW = {
     "complexity": {"errors", "meta"},
     "models": {"errors", "meta", "ops", "nn", "complexity"},
     "surgery": {"errors", "meta", "ops", "nn"},
-    "training": {"errors", "meta", "ops", "nn", "models", "surgery", "complexity", "data"},
+    "training": {"errors", "config", "meta", "ops", "nn", "models", "surgery", "complexity", "data"},
 }
 LAW["export"] = {"errors", "config", "models", "training"}
 LAW["parser"] = {*LAW} - {"parser"}

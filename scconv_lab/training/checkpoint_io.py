@@ -10,6 +10,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from scconv_lab.errors import UserError
+from scconv_lab.training.files import write_temporary, write_whole
 
 PREVIOUS = {"last.ckpt": "previous.ckpt"}
 """Under which name the file that a new one replaces is kept."""
@@ -31,8 +32,7 @@ class VerifiedCheckpointIO(TorchCheckpointIO):
         content = buffer.getbuffer()
         digest = hashlib.sha256(content).hexdigest()
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.tmp")
-        _write(temporary, content)
+        temporary = write_temporary(path, content)
         old = _digests(path)
         if path.name in PREVIOUS and path.is_file():
             kept = path.with_name(PREVIOUS[path.name])
@@ -97,22 +97,7 @@ def _write_digests(path: Path, digests: list[str]) -> None:
     if not digests:  # the file came without a checksum, and gets none
         _beside(path).unlink(missing_ok=True)
         return
-    text = "".join(f"{digest}  {path.name}\n" for digest in digests)
-    temporary = path.with_name(f"{path.name}.sha256.tmp")
-    _write(temporary, text.encode("ascii", errors="replace"))
-    os.replace(temporary, _beside(path))
-
-
-def _write(path: Path, content: bytes | memoryview) -> None:
-    try:
-        with path.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        path.unlink(missing_ok=True)
-        raise
+    write_whole(_beside(path), "".join(f"{digest}  {path.name}\n" for digest in digests))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,10 +1,11 @@
 """The rows of metrics that a run has logged, kept beside W&B's own files so that a later process can log them again."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from scconv_lab.training.files import write_whole
 
 Row = tuple[dict[str, Any], int | None]
 """(metrics by name, trainer step)."""
@@ -28,9 +29,7 @@ class History:
         """Begin the file anew with the rows of the steps below ``before`` (None: with none), and return those."""
         kept = [row for row in self._rows if before is not None and (row[1] is None or row[1] < before)]
         lines = [json.dumps({"id": run_id}), *(_line(*row) for row in kept)]
-        temporary = self.path.with_name(f"{self.path.name}.tmp")
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        os.replace(temporary, self.path)
+        write_whole(self.path, "".join(f"{line}\n" for line in lines))
         return kept
 
     def add(self, metrics: Mapping[str, Any], step: int | None) -> None:

@@ -1,16 +1,15 @@
 """Finds the run that a fit goes on with."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
 from scconv_lab.training.checkpoint import differences
 from scconv_lab.training.checkpoint_io import PREVIOUS, load_verified
+from scconv_lab.training.files import write_whole
 
 RESULTS = "results.json"
 """A run's file of final measures; a run that has one is finished."""
@@ -99,9 +98,7 @@ def find(asked: str, runs: Path, config: dict[str, Any]) -> Earlier | Finished |
 
 def write_results(folder: Path, results: dict[str, Any]) -> None:
     """Mark a run as finished."""
-    temporary = folder / f"{RESULTS}.tmp"
-    temporary.write_text(f"{json.dumps(results, indent=2)}\n", encoding="utf-8")
-    os.replace(temporary, folder / RESULTS)
+    write_whole(folder / RESULTS, f"{json.dumps(results, indent=2)}\n")
 
 
 def _differing(saved: dict[str, Any], config: dict[str, Any]) -> list[str]:
@@ -109,7 +106,7 @@ def _differing(saved: dict[str, Any], config: dict[str, Any]) -> list[str]:
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
-    return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")) or {}
+    return read_yaml(folder / "config.yaml") or {}
 
 
 def _require_same(folder: Path, config: dict[str, Any]) -> None:

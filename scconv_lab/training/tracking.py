@@ -19,6 +19,7 @@ from wandb.sdk.lib import wbauth
 from scconv_lab.complexity import count_macs, count_params
 from scconv_lab.surgery import Edit, preflight
 from scconv_lab.training.classifier import Classifier
+from scconv_lab.training.files import write_whole
 from scconv_lab.training.history import History
 from scconv_lab.training.provenance import provenance
 from scconv_lab.training.spec import Spec, import_class
@@ -207,7 +208,7 @@ class RunRecord(Callback):
         if report and stage == "fit":
             self.warnings = preflight(pl_module.net, report, pl_module.image_shape)
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        (self.run_dir / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False), encoding="utf-8")
+        write_whole(self.run_dir / "config.yaml", yaml.safe_dump(self.config, sort_keys=False))
         for logger in trainer.loggers:
             logger.log_hyperparams({**self.config, **provenance(), "preflight": self.warnings})
             logger.log_metrics({f"complexity/{key}": value for key, value in self.complexity.items()}, step=0)

@@ -73,9 +73,9 @@ def test_seed_and_epoch_are_told_apart():
     assert len({*drawn(0, 0).values(), *drawn(0, 1).values()}) == 100
 
 
-def test_looks_do_not_depend_on_the_batch_of_later_samples():
+def test_looks_are_the_same_again_and_others_in_another_epoch():
     data = digits(batch_size=200)
-    assert torch.equal(looks(data, [3, 4], 0), looks(data, [3, 4], 0))
+    assert torch.equal(looks(data, list(range(64)), 0), looks(data, list(range(64)), 0))
     assert not torch.equal(looks(data, list(range(64)), 0), looks(data, list(range(64)), 1))
 
 
