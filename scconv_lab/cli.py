@@ -1,12 +1,13 @@
 """The command `scconv-lab`: answers at once what needs no training code, and imports it only for the rest."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
 from scconv_lab.config import expand_arguments, nearest
-from scconv_lab.errors import UserError
+from scconv_lab.errors import DivergedError, Stopped, UserError
 
 COMMANDS = {
     "fit": "train one arm, test its best checkpoint once, and log to W&B",
@@ -41,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        Exit code: 0 done, 1 a check of `doctor` fails, 2 something to mend in the arguments, files or data, 130
-        interrupted (Ctrl-C), 141 the reader of the output left. A defect of ours raises.
+        Exit code: 0 done; 1 a check of `doctor` fails; 2 something to mend in the arguments, files, data or disk; 3
+        diverged, stopped before the step; 128 + n ended by signal n, a fit with a checkpoint: 130 SIGINT (Ctrl-C), 143
+        SIGTERM, 138 SIGUSR1, 141 the reader of the output left. A defect of ours raises.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from scconv_lab.doctor import run as doctor
 
             return doctor(expanded[1:], experiment=experiment)
-        from scconv_lab.lab_cli import run
+        from scconv_lab.launch import run
 
         return run(expanded, experiment=experiment)
     except UserError as error:
@@ -77,9 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # what reads the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         return 141
+    except DivergedError as error:
+        _say(f"diverged: {error}")
+        return 3
+    except Stopped as stop:
+        _say("interrupted" if stop.signum == signal.SIGINT else f"ended by {signal.Signals(stop.signum).name}")
+        return 128 + stop.signum
     except KeyboardInterrupt:
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # one line for all processes of a run
-            print("scconv-lab: interrupted", file=sys.stderr)
+        _say("interrupted")
         return 130
 
 
@@ -87,3 +94,9 @@ def _one_line(message: str) -> str:
     """A message as one line that fits a screen; it opens with the key or file and ends with the way out."""
     line = " ".join("".join(c if c.isprintable() else c.isspace() * " " or ascii(c)[1:-1] for c in message).split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} [...] {line[-_LONGEST // 4 :]}"
+
+
+def _say(line: str) -> None:
+    """One line for all processes of a run."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"scconv-lab: {line}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The one kind of error that is the user's to mend."""
+"""How a command can end early other than by a defect of ours."""
 
 
 class UserError(ValueError):
@@ -8,3 +8,19 @@ class UserError(ValueError):
     without a traceback and exits with code 2; every other exception is a defect of ours and keeps its traceback.
     From Python it is an ordinary ``ValueError``.
     """
+
+
+class DivergedError(ArithmeticError):
+    """A loss, gradient or weight that is not finite; the command line exits with code 3."""
+
+
+class Stopped(BaseException):
+    """A signal asked the process to end, and it did so in order; the command line exits with 128 + the signal's number.
+
+    Args:
+        signum: The signal's number.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum

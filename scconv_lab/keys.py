@@ -13,6 +13,7 @@ from scconv_lab.nn import Unit
 from scconv_lab.nn.unit import GEOMETRY
 from scconv_lab.parser import LabParser
 from scconv_lab.surgery import apply_surgery
+from scconv_lab.training.guard import OnNonfinite
 
 _SURGERY_KEYS = [key for key in inspect.signature(apply_surgery).parameters if key != "net"]
 # a unit's own kernel is an experiment's to choose
@@ -49,6 +50,26 @@ def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
         type=str | None,
         default=None,
         help="File of weights that the net starts from, units included: this lab's, or public ScConv code's.",
+    )
+    parser.add_argument(
+        "--resume",
+        type=str | None,
+        default=None,
+        help="Go on with an earlier run, in its folder: auto for the newest one of the same name and configuration "
+        "(or a new one where there is none), or a run's folder.",
+    )
+    parser.add_argument(
+        "--save_every",
+        type=int | None,
+        default=None,
+        help="Steps after which last.ckpt is written within an epoch too; null: behind each epoch alone.",
+    )
+    parser.add_argument(
+        "--on_nonfinite",
+        type=OnNonfinite,
+        default="stop",
+        help="What happens where a loss or gradient is not finite: stop, with a report in the run's folder, or skip "
+        "the step and count it.",
     )
     parser.add_class_group(Net, "net", skip={"num_classes"})
     parser.add_class_group(Unit, "surgery.unit", skip=_OF_THE_SITE, required=False)

@@ -1,9 +1,7 @@
 """LightningCLI with the lab's vocabulary: net, surgery, optimizer and data beside Lightning's trainer."""
 
-import logging
 import os
 import sys
-import warnings
 from contextlib import nullcontext
 from datetime import datetime
 from itertools import pairwise
@@ -16,18 +14,23 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
 from scconv_lab.keys import declare_keys, plain_values
 from scconv_lab.models import without_pretrained
 from scconv_lab.parser import LabParser
-from scconv_lab.training import Classifier, tracking
+from scconv_lab.training import Classifier, resume, tracking
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
+from scconv_lab.training.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.training.console import Console
+from scconv_lab.training.guard import FiniteGuard
+from scconv_lab.training.history import History
 from scconv_lab.training.predictions import PredictionWriter
+from scconv_lab.training.together import EndTogether
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
@@ -94,12 +97,16 @@ class LabCLI(LightningCLI):
         settings.trainer.default_root_dir = settings.trainer.default_root_dir or _RUNS
         if settings.threads is not None and not 1 <= settings.threads <= _MOST:
             raise UserError(f"`threads` (={settings.threads}) must be 1 to {_MOST}; leave it out for torch's choice")
+        if settings.save_every is not None and settings.save_every < 1:
+            raise UserError(f"`save_every` (={settings.save_every}) must be at least 1; leave it out for the default")
         devices = str(settings.trainer.devices)
         if devices.isdecimal() and int(devices) > _MOST:
             raise UserError(f"`trainer.devices` (={devices}) must be at most {_MOST} on one machine")
         seed = settings.seed_everything
         if not isinstance(seed, bool) and not 0 <= seed < 2**32:
             raise UserError(f"`seed_everything` (={seed}) must be from 0 to {2**32 - 1}; true draws one")
+        if settings.resume and (command != "fit" or settings.ckpt_path):
+            raise UserError("--resume finds the checkpoint that fit goes on from; give it to fit, without --ckpt_path")
         if settings.trainer.use_distributed_sampler:
             raise UserError(
                 "`trainer.use_distributed_sampler` (=True) must be false: the data modules share out the samples "
@@ -122,8 +129,20 @@ class LabCLI(LightningCLI):
             torch.set_num_threads(config.threads)
         unit = plain_values(config.surgery.unit)
         self.name = tracking.run_name(plain_values(config.net), unit, plain_values(config.data), config.seed_everything)
-        self.run_dir = _new_folder(Path(config.trainer.default_root_dir) / self.name)
-        record = tracking.RunRecord(self.run_dir, self._resolved(config), measure_cost=config.measure_cost)
+        runs, resolved = Path(config.trainer.default_root_dir) / self.name, self._resolved(config)
+        found = resume.find(config.resume, runs, resolved) if config.resume else None
+        if isinstance(found, resume.Finished):
+            print(found)
+            raise SystemExit(0)
+        self.earlier = found
+        if self.earlier is None:
+            self.run_dir = _new_folder(runs)
+        else:
+            self.run_dir = self.earlier.folder
+            config.ckpt_path = str(self.earlier.checkpoint)
+            config.trainer.num_sanity_val_steps = 0  # it passed when the run began
+        resumed_at = self.earlier.step if self.earlier else None
+        record = tracking.RunRecord(self.run_dir, resolved, measure_cost=config.measure_cost, resumed_at=resumed_at)
         config.trainer.default_root_dir = str(self.run_dir)
         for logger in _as_list(config.trainer.logger):
             if isinstance(logger, Namespace) and logger.class_path == _WANDB_LOGGER:
@@ -132,17 +151,30 @@ class LabCLI(LightningCLI):
                 given.name = given.name or self.name
                 given.group = given.group or config.experiment
                 given.job_type = given.job_type or self.subcommand
-        callbacks: list[Callback] = [record, Console(self.name, record)]
+                given.id = given.id or History(tracking.history_file(self.run_dir)).id
+        callbacks: list[Callback] = [record, Console(self.name, record, self._notes()), EndTogether()]
         if self.subcommand == "predict":
             callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
+        if self.subcommand == "fit":
+            callbacks.append(FiniteGuard(self.run_dir, on_nonfinite=config.on_nonfinite))
         if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
-            callbacks += checkpoints(self.run_dir / "checkpoints")
+            bad = self.earlier.bad if self.earlier else ()
+            callbacks += checkpoints(
+                self.run_dir / "checkpoints", save_every=config.save_every, bad=bad, configuration=resolved
+            )
         self.trainer_defaults["callbacks"] = callbacks
+
+    def _notes(self) -> list[str]:
+        """What became of ``--resume``."""
+        if self.earlier is None:
+            return ["resume   no earlier run of this configuration; a new one"] if self.settings.resume else []
+        warnings = [f"warning  {text}; it is set aside" for text in self.earlier.why]
+        return [*warnings, f"resume   step {self.earlier.step}, from {self.earlier.checkpoint.name}"]
 
     def _resolved(self, config: Namespace) -> dict[str, Any]:
         """The configuration that would repeat this run alone, without its bases."""
         config = config.clone()
-        config.bases = None
+        config.bases = config.resume = None
         return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True))
 
     def instantiate_classes(self) -> None:
@@ -158,6 +190,9 @@ class LabCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Take what the trainer refuses for the user's mistake."""
+        given = _as_list(self.config_init[str(self.subcommand)].trainer.plugins or [])
+        if not any(isinstance(plugin, CheckpointIO) for plugin in given):
+            kwargs["plugins"] = [*given, VerifiedCheckpointIO()]
         try:
             return super().instantiate_trainer(**kwargs)
         except (ValueError, TypeError) as error:
@@ -170,6 +205,8 @@ class LabCLI(LightningCLI):
         self.datamodule.batch_size_per_process(self.trainer.world_size)
         if self.subcommand == "fit":
             self.model.configure_optimizers()
+        if self.earlier:
+            return
         if self.settings.weights:
             load_weights(self.model, self.settings.weights)
         path = self.settings.ckpt_path
@@ -185,9 +222,17 @@ class LabCLI(LightningCLI):
             return
         checkpoint = self.trainer.checkpoint_callback
         best = (checkpoint.best_model_path if isinstance(checkpoint, ModelCheckpoint) else "") or None
+        score = checkpoint.best_model_score if isinstance(checkpoint, ModelCheckpoint) else None
         if self.settings.final_test:
             self.trainer.test(self.model, self.datamodule, ckpt_path=best, weights_only=True, verbose=False)
+        self._finish(score)
         self._say_what_next(best)
+
+    @rank_zero_only
+    def _finish(self, score: Tensor | None) -> None:
+        measured = {key: value.item() for key, value in self.trainer.callback_metrics.items()}
+        chosen = {} if score is None else {"val/acc1": score.item()}
+        resume.write_results(self.run_dir, {"steps": self.trainer.global_step} | measured | chosen)
 
     @rank_zero_only
     def _say_what_next(self, best: str | None) -> None:
@@ -208,40 +253,6 @@ _QUIET: dict[str, dict[str, Any]] = {
     "test": {"verbose": False},
     "predict": {"return_predictions": False},
 }
-
-
-def quieten() -> None:
-    """Keep from the terminal what Lightning and torch say without being asked, but for what matters."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # lightning 2.6.6 asks torch 2.15 in the old way
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
-    # a checkpoint knows the folder of the run that made it, and an evaluation makes none
-    warnings.filterwarnings("ignore", message="The dirpath has changed", category=UserWarning)
-    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks", category=UserWarning)
-
-
-def run(arguments: list[str], *, experiment: str | None) -> int:
-    """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
-    quieten()
-    code = 1
-    try:
-        LabCLI(arguments, experiment=experiment)
-        code = 0
-    except MisconfigurationException as error:
-        code = 2
-        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
-    except UserError:
-        code = 2
-        raise
-    except SystemExit as stop:  # Lightning's answer to KeyboardInterrupt, and what --help ends with
-        if not isinstance(stop.__context__, KeyboardInterrupt):
-            raise
-        code = 130
-        raise KeyboardInterrupt from None
-    finally:
-        tracking.finish(code)
-    return code
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -7,7 +7,8 @@ from jsonargparse import Namespace
 
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
-from scconv_lab.lab_cli import LabCLI, quieten
+from scconv_lab.lab_cli import LabCLI
+from scconv_lab.launch import quieten
 from scconv_lab.models import without_pretrained
 from scconv_lab.training import Classifier
 from scconv_lab.training.spec import build

@@ -40,20 +40,22 @@ class Run:
         words = self.output.split()
         return [float(after) for word, after in pairwise(words) if word == key]
 
+    def wandb_records(self) -> list[Path]:
+        """The offline records, one of each process that worked on the run, the newest last."""
+        return sorted(self.folder.glob("wandb/offline-run-*/*.wandb"))
+
     def wandb(self) -> dict[str, Any]:
-        """What W&B's own reader finds in the offline record: config, summary, state, console."""
-        (record,) = self.folder.glob("wandb/offline-run-*/*.wandb")
-        inspect = [str(BIN / "wandb"), "leet", "inspect", "--summary", "--json", str(record)]
+        """What W&B's own reader finds in the newest offline record: config, summary, state, console."""
+        inspect = [str(BIN / "wandb"), "leet", "inspect", "--summary", "--json", str(self.wandb_records()[-1])]
         return json.loads(subprocess.run(inspect, capture_output=True, text=True, check=True).stdout)
 
     def wandb_rows(self) -> list[dict[str, Any]]:
-        """Every row of the offline record."""
-        (record,) = self.folder.glob("wandb/offline-run-*/*.wandb")
-        inspect = [str(BIN / "wandb"), "leet", "inspect", "--json", str(record)]
+        """Every row of the newest offline record."""
+        inspect = [str(BIN / "wandb"), "leet", "inspect", "--json", str(self.wandb_records()[-1])]
         lines = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.splitlines()
         return [json.loads(line) for line in lines]
 
     def wandb_history(self, key: str) -> list[float]:
-        """Every value that the offline record keeps of one metric, in order."""
+        """Every value that the newest offline record keeps of one metric, in order."""
         items = [row["history"]["item"] for row in self.wandb_rows() if row["type"] == "history"]
         return [item[key] for item in items if key in item]

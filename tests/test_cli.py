@@ -64,7 +64,9 @@ def test_every_arm_trains(experiment: str, here: Path, capsys: pytest.CaptureFix
     assert run.folder.parent.name == f"cifarresnet8-{ARMS[experiment]}-digits-s0"
     assert len(run.console("val/acc1")) == 1
     assert run.console("test/acc1")[0] > 0.1
-    assert {path.name for path in (run.folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (run.folder / "checkpoints").iterdir()} == {
+        f"{name}.ckpt{suffix}" for name in ("best", "last") for suffix in ("", ".sha256")
+    }
     assert printed.err == ""
 
 
@@ -100,9 +102,13 @@ def test_every_arm_trains(experiment: str, here: Path, capsys: pytest.CaptureFix
         (["--trainer.precision", "17"], ["`trainer.precision`", "17"]),
         (["--trainer.strategy", "dpp"], ["trainer:", "dpp"]),
         (["--threads", "0"], ["`threads` (=0)"]),
+        (["--save_every", "0"], ["`save_every` (=0)"]),
+        (["--on_nonfinite", "ignore"], ["`on_nonfinite`", "ignore"]),
+        (["--resume", "nowhere"], ["--resume nowhere is not the folder of a run", "config.yaml", "auto"]),
+        (["--resume", "auto", "--ckpt_path", "a.ckpt"], ["--resume finds the checkpoint", "without --ckpt_path"]),
         (["--trainer.use_distributed_sampler", "true"], ["use_distributed_sampler", "leave it out"]),
         (["--data", "CIFAR10", "--data.download", "false", "--data.root", "nowhere"], ["nowhere", "download"]),
-        (["--ckpt_path", "nowhere.ckpt"], ["--ckpt_path nowhere.ckpt is not there"]),
+        (["--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt is not there"]),
         (["--ckpt_path", "configs/scale/quick.yaml"], ["quick.yaml is not a readable checkpoint"]),
         (["--config", "configs/scale/quik.yaml"], ["quik.yaml", "did you mean 'configs/scale/quick.yaml'"]),
         (["--trainer.max_epoch", "2"], ["'trainer.max_epoch'", "'trainer.max_epochs'"]),

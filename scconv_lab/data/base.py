@@ -9,9 +9,10 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.transforms import v2
 
+from scconv_lab.data.order import EpochSampler, Keyed, ResumableLoader, drawing_from
 from scconv_lab.data.padding import Padded
 from scconv_lab.errors import UserError
 
@@ -88,11 +89,14 @@ class ImageDataModule(LightningDataModule, ABC):
         return f"{train:,} images to train and validate on, {test:,} to test"
 
     def augmentation(self) -> list[v2.Transform]:
-        """What a uint8 batch (B, C, H, W) of training images goes through, each image drawn on its own."""
+        """What a uint8 batch (B, C, H, W) of training images goes through, each image drawn on its own.
+
+        Drawn from torch's generator alone, which is seeded for each batch: see `scconv_lab.data.order`.
+        """
         return []
 
     def resizing(self, augment: bool) -> Callable[[Tensor], Tensor]:
-        """What brings one loaded image (C, h, w) to (C, H, W), at random for `augment`."""
+        """What brings a loaded image (C, h, w) to (C, H, W); for `augment` at random, from torch's generator alone."""
         return nn.Identity()
 
     def setup(self, stage: str) -> None:
@@ -109,12 +113,12 @@ class ImageDataModule(LightningDataModule, ABC):
         self.train_set = Subset(samples, order[self.val_size :])
 
     def train_dataloader(self) -> DataLoader:
-        """Shuffled anew each epoch by the run's seed, shared out over the processes."""
+        """Shuffled and augmented anew each epoch by the run's seed, shared out over the processes."""
         world_size, rank = self._place()
         # The seed is where Lightning's seed_everything leaves it and its own samplers look for it.
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
-        sampler = DistributedSampler(self.train_set, num_replicas=world_size, rank=rank, seed=seed)
-        return self._loader(self.train_set, sampler, augment=self.augment)
+        sampler = EpochSampler(self.train_set, seed=seed, num_replicas=world_size, rank=rank)
+        return self._loader(Keyed(self.train_set), sampler, ResumableLoader, augment=self.augment)
 
     def val_dataloader(self) -> DataLoader:
         """Every validation image once."""
@@ -149,10 +153,12 @@ class ImageDataModule(LightningDataModule, ABC):
             )
         return self.batch_size // world_size
 
-    def _loader(self, dataset: Dataset, sampler: Any, *, augment: bool) -> DataLoader:
+    def _loader(
+        self, dataset: Dataset, sampler: Any, make: type[DataLoader] = DataLoader, *, augment: bool
+    ) -> DataLoader:
         world_size, _ = self._place()
         normalize = [v2.RGB(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(self.mean), list(self.std))]
-        return DataLoader(
+        return make(
             dataset,
             batch_size=self.batch_size_per_process(world_size),
             sampler=sampler,
@@ -160,6 +166,7 @@ class ImageDataModule(LightningDataModule, ABC):
                 each=self.resizing(augment),
                 batch=v2.Compose([*self.augmentation(), *normalize] if augment else normalize),
             ),
+            generator=torch.Generator(),  # torch's global one belongs to the net alone
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
@@ -170,13 +177,29 @@ class Collate:
     """Samples (uint8 image, label) -> (images, labels): `each` before the images are stacked, `batch` after.
 
     What can work on a whole batch does so: on small images a v2 transform costs the same for one image as for many.
+    Training samples carry the seed of their looks as a third value; `each` draws from the sample's own seed, `batch`
+    from that of the first sample.
     """
 
     def __init__(self, each: Callable[[Tensor], Tensor], batch: Callable[[Tensor], Tensor]) -> None:
         self.each = each
         self.batch = batch
 
-    def __call__(self, samples: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+    def __call__(self, samples: list[tuple[Any, ...]]) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) and int64 (B,)."""
-        images = torch.stack([self.each(image) for image, _ in samples])
-        return self.batch(images), torch.tensor([int(label) for _, label in samples])
+        images, labels, *seeds = zip(*samples, strict=True)
+        if seeds:
+            images = self._draw(images, seeds[0])
+        else:
+            images = self.batch(torch.stack([self.each(image) for image in images]))
+        return images, torch.tensor([int(label) for label in labels])
+
+    def _draw(self, images: Sequence[Tensor], seeds: Sequence[int]) -> Tensor:
+        if not isinstance(self.each, nn.Identity):
+            images = [self._draw_each(image, seed) for image, seed in zip(images, seeds, strict=True)]
+        with drawing_from(seeds[0]):
+            return self.batch(torch.stack(list(images)))
+
+    def _draw_each(self, image: Tensor, seed: int) -> Tensor:
+        with drawing_from(seed):
+            return self.each(image)

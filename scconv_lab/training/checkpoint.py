@@ -1,61 +1,157 @@
 """Which checkpoints a fit leaves, and which checkpoint fits a configuration."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
-from scconv_lab.errors import UserError
+from scconv_lab.errors import Stopped, UserError
+from scconv_lab.training.checkpoint_io import load_verified, set_aside
 from scconv_lab.training.classifier import Classifier
-from scconv_lab.training.interrupt import StopOnInterrupt
+from scconv_lab.training.exact_resume import ExactResume
+from scconv_lab.training.interrupt import SignalWatch
 
 _OF_THE_NET = ("net", "surgery", "num_classes")
 
 
-def checkpoints(folder: Path) -> list[Callback]:
-    """Keep ``best.ckpt``, of the highest val/acc1, and ``last.ckpt``, of the last epoch or of an interrupted one.
+def checkpoints(
+    folder: Path,
+    *,
+    save_every: int | None = None,
+    bad: Sequence[Path] = (),
+    configuration: dict[str, Any] | None = None,
+) -> list[Callback]:
+    """Keep ``best.ckpt``, of the highest val/acc1, and ``last.ckpt``, of the last epoch or of a stop within one.
 
-    Two callbacks, because Lightning's ``save_last`` writes only when a best one is written.
+    Args:
+        folder: Where they go.
+        save_every: Steps after which ``last.ckpt`` is written within an epoch too; None: behind each epoch alone.
+        bad: Files that are set aside, as ``x.ckpt.bad``.
+        configuration: What the run is made from, of plain values; the checkpoints keep it.
     """
-    return [
-        ModelCheckpoint(folder, "best", monitor="val/acc1", mode="max", enable_version_counter=False),
-        ModelCheckpoint(folder, "last", enable_version_counter=False),
-        StopOnInterrupt(folder / "last.ckpt"),
-    ]
+    best = ModelCheckpoint(folder, "best", monitor="val/acc1", mode="max", enable_version_counter=False)
+    return [ExactResume(configuration), best, LastCheckpoint(folder / "last.ckpt", save_every=save_every, bad=bad)]
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes the checkpoint that a fit goes on from: behind each epoch, every so many steps, and when asked to stop.
+
+    On SIGINT, SIGTERM or SIGUSR1 (see `SignalWatch`) the fit ends by `Stopped` with the step, or, where the last step
+    of an epoch or a validation is under way, with the epoch; of several processes all at the same step, within ten.
+    Lightning cannot go on exactly from a step with gradients being accumulated or a validation behind it, nor, with
+    ``max_steps``, from an epoch's end; there the next step's end is taken.
+
+    Args:
+        path: Where the checkpoint goes.
+        save_every: Steps between two checkpoints within an epoch; None writes none there.
+        bad: Files of an earlier process that must not be kept as the previous good one; they are set aside.
+    """
+
+    def __init__(self, path: Path, *, save_every: int | None = None, bad: Sequence[Path] = ()) -> None:
+        self.path = path
+        self.save_every = save_every
+        self.bad = bad
+        self._signals = SignalWatch()
+        self._saved_at = 0
+        self._due = False
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set bad files aside: by now every process has chosen its checkpoint."""
+        if trainer.is_global_zero:
+            for path in self.bad:
+                set_aside(path)
+
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take over the signals, for which Lightning registers behind on_fit_start."""
+        self._signals.take(trainer)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take them where no sanity check ran, and count from the restored step."""
+        self._signals.take(trainer)
+        self._saved_at = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save here if it is time, and stop here if any process was asked to."""
+        steps = trainer.global_step - self._saved_at
+        self._due |= self.save_every is not None and steps >= self.save_every
+        if not _can_go_on_from_here(trainer, batch_idx):
+            return
+        signum = self._signals.agreed(trainer, batch_idx)
+        if signum or self._due:
+            self._save(trainer)
+        self._stop(trainer, signum)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save here, and stop here if any process was asked to."""
+        if trainer.max_steps != -1 and trainer.global_step < trainer.max_steps:
+            self._due = True
+            return
+        self._save(trainer)
+        self._stop(trainer, self._signals.agreed(trainer))
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self._saved_at, self._due = trainer.global_step, False
+
+    def _stop(self, trainer: Trainer, signum: int) -> None:
+        if not signum:
+            return
+        if trainer.is_global_zero:
+            print(f"stopped at step {trainer.global_step}, epoch {trainer.current_epoch + 1}: {self.path}", flush=True)
+        raise Stopped(signum)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the signals back, before Lightning gives back what it found."""
+        self._signals.give_back()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give the signals back."""
+        self._signals.give_back()
+
+
+def _can_go_on_from_here(trainer: Trainer, batch_idx: int) -> bool:
+    if trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches:
+        return False
+    of_the_fit = trainer.check_val_every_n_epoch is None  # validations are counted over epochs
+    batches = trainer.fit_loop.total_batch_idx if of_the_fit else batch_idx
+    every = trainer.val_check_batch
+    return not every or bool((batches + 1) % every)
 
 
 def require_same_hparams(path: Path, model: Classifier, *, for_training: bool) -> None:
-    """Raise UserError unless a checkpoint was made by a model with the same arguments.
+    """Raise UserError unless a checkpoint is whole and was made by a model with the same arguments.
 
     For training all arguments count, for evaluation those of the net: a changed net would not load, and a changed
     learning rate would silently be the checkpoint's again.
     """
-    saved = _flat(_load_hparams(path))
-    current = _flat(dict(model.hparams))
+    try:
+        saved = load_verified(path, map_location="meta")["hyper_parameters"]
+    except UserError as error:
+        raise UserError(f"{error}; give another checkpoint, or `--resume RUN_FOLDER` to fit") from error
     differing = [
-        f"{key} is {saved.get(key)!r} there and {current.get(key)!r} here"
-        for key in sorted(saved.keys() | current.keys())
-        if saved.get(key) != current.get(key) and (for_training or key.startswith(_OF_THE_NET))
+        difference
+        for key, difference in differences(saved, dict(model.hparams)).items()
+        if for_training or key.startswith(_OF_THE_NET)
     ]
     if differing:
         raise UserError(
-            f"--ckpt_path {path} was made with another configuration: {'; '.join(differing)}; "
+            f"{path} was made with another configuration: {'; '.join(differing)}; "
             "give the configuration it was made with (config.yaml in its run's folder), or start without it"
         )
 
 
-def _load_hparams(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"--ckpt_path {path} is not there; a fit leaves its own in RUN_FOLDER/checkpoints")
-    try:
-        return torch.load(path, map_location="meta", weights_only=True)["hyper_parameters"]
-    except Exception as error:  # torch.load raises many kinds on a damaged file
-        raise UserError(
-            f"--ckpt_path {path} is not a readable checkpoint of this lab ({type(error).__name__}); "
-            "use the run's other checkpoint"
-        ) from error
+def differences(there: dict[str, Any], here: dict[str, Any]) -> dict[str, str]:
+    """What two nested descriptions differ in, by dotted key; what is None or empty counts as absent."""
+    saved, current = _flat(there), _flat(here)
+    return {
+        key: f"{key} is {saved.get(key)!r} there and {current.get(key)!r} here"
+        for key in sorted(saved.keys() | current.keys())
+        if saved.get(key) != current.get(key)
+    }
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

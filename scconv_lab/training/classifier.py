@@ -70,6 +70,8 @@ class Classifier(LightningModule):
         self.surgery_report = _operate(self.net, **surgery) if surgery else None
         if channels_last:
             self.net.to(memory_format=torch.channels_last)
+        # a look for NaN would wait for the device each step, and without it torchmetrics 1.9 knows no weights
+        self.train_loss = MeanMetric(nan_strategy="disable")
         self.val_loss, self.val_accuracies = MeanMetric(), accuracies(num_classes, prefix="val/")
         self.test_loss, self.test_accuracies = MeanMetric(), accuracies(num_classes, prefix="test/")
 
@@ -79,6 +81,18 @@ class Classifier(LightningModule):
         with without_pretrained():
             return super().load_from_checkpoint(*args, **kwargs)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Name the weights as an uncompiled net does."""
+        for key in _WEIGHTS & checkpoint.keys():
+            checkpoint[key] = {_uncompiled(name): tensor for name, tensor in checkpoint[key].items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Name the weights as this net does, whether either is compiled or not."""
+        own = {_uncompiled(name): name for name in self.state_dict()}
+        for key in _WEIGHTS & checkpoint.keys():
+            named = {_uncompiled(name): tensor for name, tensor in checkpoint[key].items()}
+            checkpoint[key] = {own.get(name, name): tensor for name, tensor in named.items()}
+
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) to logits (B, num_classes)."""
         return self.net(images)
@@ -87,8 +101,16 @@ class Classifier(LightningModule):
         """Return the mean loss of one batch."""
         images, labels = batch
         loss = F.cross_entropy(self.net(images), labels, label_smoothing=self.label_smoothing)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(labels))
+        self.train_loss.update(loss.detach().expand(len(labels)))
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, logger=False, batch_size=len(labels))
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Give the loggers the epoch's loss before the epoch's checkpoint is written; `log` would do so behind it."""
+        loss = self.trainer.callback_metrics.get("train/loss")
+        if loss is not None:  # of an epoch without a step there is none
+            for logger in self.loggers:
+                logger.log_metrics({"train/loss": loss.item(), "epoch": self.current_epoch}, step=self.global_step - 1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the validation's measures."""
@@ -122,6 +144,13 @@ class Classifier(LightningModule):
         if self.lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": build("lr_scheduler", self.lr_scheduler, optimizer)}
+
+
+_WEIGHTS = {"state_dict", "current_model_state"}  # the second beside an average, which takes the first's place
+
+
+def _uncompiled(name: str) -> str:
+    return name.replace("_orig_mod.", "")
 
 
 def _operate(net: Net, *, unit: Spec | None = None, **placement: Any) -> SurgeryReport | None:

@@ -1,6 +1,7 @@
 """What a run tells the person who watches it."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -23,11 +24,13 @@ class Console(Callback):
     Args:
         name: The run's name.
         record: Knows the run's folder and complexity.
+        notes: Lines that belong in the head.
     """
 
-    def __init__(self, name: str, record: RunRecord):
+    def __init__(self, name: str, record: RunRecord, notes: Sequence[str] = ()):
         self.name = name
         self.record = record
+        self.notes = notes
         self._epoch_start = 0.0
         self._rate = 0.0
 
@@ -37,6 +40,8 @@ class Console(Callback):
         cost = self.record.cost
         _print(trainer, f"run      {self.name}")
         _print(trainer, f"folder   {self.record.run_dir}")
+        for note in self.notes:
+            _print(trainer, note)
         report = pl_module.surgery_report
         _print(trainer, f"net      {type(pl_module.net).__name__}, {report or 'plain'}")
         if report:

@@ -1,61 +1,52 @@
-"""Ends a fit on SIGINT between two steps, with a checkpoint."""
+"""Notes the signals that ask a fit to end, for the loop to end between two steps."""
 
 import signal
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 _BATCHES_BETWEEN_AGREEMENTS = 10
 """Asking the other processes costs each of them a wait, so it is not done every batch."""
 
 
-class StopOnInterrupt(Callback):
-    """On SIGINT (Ctrl-C) finishes the step, saves a checkpoint and ends; a second SIGINT ends at once, without one.
+class SignalWatch:
+    """Takes SIGINT (Ctrl-C), SIGTERM and SIGUSR1 (sent ahead of a time limit by SLURM's ``--signal=USR1@SECONDS``).
 
-    Python would raise in the middle of a step, where the weights may be half updated. With several processes all of
-    them stop at the same step, within ten.
-
-    Args:
-        checkpoint: Where the checkpoint goes.
+    Python and Lightning would act in the middle of a step, where the weights may be half updated. A second signal ends
+    the process at once. SIGUSR1 stays with Lightning where its own requeueing under SLURM is on.
     """
 
-    def __init__(self, checkpoint: Path):
-        self.checkpoint = checkpoint
-        self.interrupted = False
-        self._before: Any = None
+    def __init__(self) -> None:
+        self.signum = 0
+        """The signal that came, of this or another process; 0 if none did."""
+        self._before: dict[int, Any] = {}
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over SIGINT."""
-        self._before = signal.signal(signal.SIGINT, self._note)
+    def take(self, trainer: Trainer) -> None:
+        """Take over."""
+        environment = getattr(trainer.strategy, "cluster_environment", None)
+        requeued = isinstance(environment, SLURMEnvironment) and environment.auto_requeue
+        for signum in [signal.SIGINT, signal.SIGTERM, *([] if requeued else [signal.SIGUSR1])]:
+            before = signal.signal(signum, self._note)
+            self._before.setdefault(signum, before)
+
+    def give_back(self) -> None:
+        """Leave the signals as they were."""
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+        self._before = {}
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
-        self.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.signum = signum
+        signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop here if any process was interrupted."""
+    def agreed(self, trainer: Trainer, batch_idx: int = 0) -> int:
+        """The signal that came, if all processes know of one by now; asked every ten batches."""
         if trainer.world_size > 1:
             if batch_idx % _BATCHES_BETWEEN_AGREEMENTS:
-                return
-            self.interrupted = trainer.strategy.reduce_boolean_decision(self.interrupted, all=False)
-        if self.interrupted:
-            self._stop(trainer)
-
-    def _stop(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.checkpoint)
-        if trainer.is_global_zero:
-            print(
-                f"stopped at step {trainer.global_step}, epoch {trainer.current_epoch + 1}: {self.checkpoint}",
-                flush=True,
-            )
-        raise KeyboardInterrupt
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Give SIGINT back."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+                return 0
+            own = torch.tensor(self.signum, device=trainer.strategy.root_device)
+            self.signum = int(trainer.strategy.reduce(own, reduce_op="max"))
+        return self.signum

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -26,6 +26,8 @@ from scconv_lab.complexity import Cost, count_cost
 from scconv_lab.complexity.measure import Measurement, measure_all
 from scconv_lab.surgery import Edit, preflight
 from scconv_lab.training.classifier import Classifier
+from scconv_lab.training.files import write_whole
+from scconv_lab.training.history import History
 from scconv_lab.training.provenance import provenance
 from scconv_lab.training.reach import answers
 from scconv_lab.training.spec import Spec, import_class
@@ -148,6 +150,8 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         del self._wandb_init["anonymous"]  # wandb 0.31 warns of it whatever its value
         self._mode = mode
         self.lost = False
+        self._history: History | None = None
+        self._logged = self._known = 0
         self.state = "not started"
 
     @property
@@ -187,7 +191,19 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         return set(Path(self._wandb_init["dir"], "wandb").glob(f"run-*-{self._wandb_init['id']}"))
 
     log_hyperparams = _surviving(lightning.pytorch.loggers.WandbLogger.log_hyperparams)
-    log_metrics = _surviving(lightning.pytorch.loggers.WandbLogger.log_metrics)
+
+    @rank_zero_only
+    @_surviving
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log a row, unless it is one that the server has from an earlier process of the run."""
+        run = self.experiment
+        if not self._logged:
+            self._known = run.step
+        self._logged += 1
+        if self._logged > self._known:
+            super().log_metrics(metrics, step)
+        if self._history is not None:
+            self._history.add(metrics, step)
 
     @rank_zero_only
     @_surviving
@@ -211,6 +227,15 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         logging.start()
         logging.join(ARTIFACT_TIMEOUT)
 
+    def go_on_with(self, history: History, *, before: int | None) -> None:
+        """Log an earlier process's rows again, of the steps below ``before``, and keep a file of those to come.
+
+        Of several offline records of one run the server keeps the last alone (wandb #3841), so that one holds them all.
+        """
+        for row in history.restart(self.experiment.id, before):
+            self.log_metrics(*row)
+        self._history = history
+
     @property
     def files_dir(self) -> Path | None:
         """Folder of the run's W&B files, such as runs/x/wandb/offline-run-20260101_120000-ab12cd34."""
@@ -224,6 +249,11 @@ def _log_artifact(run: Any, artifact: wandb.Artifact) -> None:
         print(
             f"W&B      takes no artifact {artifact.name} ({type(error).__name__}); its table is in the run", flush=True
         )
+
+
+def history_file(run_dir: Path) -> Path:
+    """Where a run keeps the rows that it logs to W&B."""
+    return run_dir / "history.jsonl"
 
 
 def finish(exit_code: int) -> None:
@@ -257,12 +287,16 @@ class RunRecord(Callback):
         run_dir: The run's folder; receives config.yaml.
         config: The resolved configuration, of plain values.
         measure_cost: Whether a fit starts with measuring.
+        resumed_at: The step that an earlier process of the run is gone on with from; None for a new run.
     """
 
-    def __init__(self, run_dir: Path, config: dict[str, Any], *, measure_cost: bool = False):
+    def __init__(
+        self, run_dir: Path, config: dict[str, Any], *, measure_cost: bool = False, resumed_at: int | None = None
+    ):
         self.run_dir = run_dir
         self.config = config
         self.measure_cost = measure_cost
+        self.resumed_at = resumed_at
         self.cost: Cost | None = None
         self.measured: list[Measurement] = []
         self.warnings: list[str] = []
@@ -280,7 +314,7 @@ class RunRecord(Callback):
         if self.measure_cost and stage == "fit":
             self.measured = self._measure(trainer, pl_module)
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        (self.run_dir / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False), encoding="utf-8")
+        write_whole(self.run_dir / "config.yaml", yaml.safe_dump(self.config, sort_keys=False))
         figures = {f"complexity/{key}": value for key, value in self.cost.figures().items()} | _perf(self.measured)
         for logger in trainer.loggers:
             logger.log_hyperparams({**self.config, **provenance(), "preflight": self.warnings})
@@ -292,6 +326,8 @@ class RunRecord(Callback):
                     columns = [field.name for field in dataclasses.fields(Edit)]
                     edits = [list(dataclasses.astuple(edit)) for edit in report.edits]
                     logger.log_table("surgery", columns, edits, step=0)
+                if stage == "fit":
+                    logger.go_on_with(History(history_file(self.run_dir)), before=self.resumed_at)
 
     def _measure(self, trainer: Trainer, model: Classifier) -> list[Measurement]:
         data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it

@@ -82,6 +82,14 @@ def test_split_is_disjoint_complete_and_the_same_under_any_run_seed(monkeypatch)
     assert digits(split_seed=1).val_set.indices != val
 
 
+def looks(data, indices, epoch):
+    """Training images of the samples `indices` in one epoch, in that order."""
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    seeds = dict(loader.sampler)
+    return loader.collate_fn([loader.dataset[index, seeds[index]] for index in indices])[0]
+
+
 def epoch_order(data, epoch):
     loader = data.train_dataloader()
     loader.sampler.set_epoch(epoch)
@@ -94,7 +102,7 @@ def test_training_order_follows_the_run_seed_and_the_epoch(monkeypatch):
     first = epoch_order(data, 0)
     assert first == epoch_order(data, 0)
     assert first != epoch_order(data, 1)
-    assert sorted(first) == list(range(1197))
+    assert sorted(index for index, _ in first) == list(range(1197))
     monkeypatch.setenv("PL_GLOBAL_SEED", "2")
     assert first != epoch_order(data, 0)
 
@@ -107,9 +115,11 @@ def test_processes_share_out_one_training_order():
 
 def test_only_training_images_are_augmented():
     data = digits()
-    for loader, same in ((data.val_dataloader(), True), (data.train_dataloader(), False)):
-        (first, _), (second, _) = next(iter(loader)), next(iter(loader))
-        assert torch.equal(first, second) is same
+    (val, _), (again, _) = (next(iter(data.val_dataloader())) for _ in range(2))
+    assert torch.equal(val, again)
+    indices = list(range(64))
+    first, second = (looks(data, indices, epoch) for epoch in (0, 1))
+    assert not torch.equal(first, second)
     plain = digits(augment=False)
     assert torch.equal(next(iter(plain.train_dataloader()))[0], next(iter(plain.train_dataloader()))[0])
 

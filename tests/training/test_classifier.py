@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 
 from scconv_lab.data import IGNORE_INDEX, Digits
 from scconv_lab.errors import UserError
@@ -47,6 +47,21 @@ def test_training_learns() -> None:
     assert run.callback_metrics["val/acc1"] > 0.7
     assert run.callback_metrics["train/loss"] < 1
     assert run.optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-6)
+
+
+def test_train_loss_is_the_mean_over_images_of_unequal_batches() -> None:
+    class Losses(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any):
+            seen.append((outputs["loss"].item(), len(batch[1])))
+
+    seen: list[tuple[float, int]] = []
+    seed_everything(0)
+    run = trainer(callbacks=[Losses()], limit_val_batches=0)
+    run.fit(classifier(), Digits(batch_size=500))
+    assert [size for _, size in seen] == [500, 500, 197]
+    mean = sum(loss * size for loss, size in seen) / 1197
+    assert run.callback_metrics["train/loss"].item() == pytest.approx(mean, rel=1e-6)
+    assert mean != pytest.approx(sum(loss for loss, _ in seen) / 3, rel=1e-3)
 
 
 def test_every_parameter_of_the_unit_moves() -> None:
@@ -141,3 +156,19 @@ def test_wrong_arguments_are_refused_when_built(changes: dict[str, Any], message
 def test_training_without_an_optimizer_is_refused() -> None:
     with pytest.raises(UserError, match="`optimizer` is missing"):
         classifier(optimizer=None).configure_optimizers()
+
+
+def test_checkpoints_of_compiled_and_plain_nets_load_each_other(tmp_path: Path) -> None:
+    plain, compiled = classifier(), classifier()
+    compiled.net = torch.compile(compiled.net, backend="eager")
+    assert any("_orig_mod." in name for name in compiled.state_dict())
+    for ours, theirs in ((plain, compiled), (compiled, plain)):
+        run = trainer(max_steps=1, limit_val_batches=0, num_sanity_val_steps=0)
+        run.fit(ours, Digits(batch_size=64))
+        run.save_checkpoint(tmp_path / "one.ckpt")
+        saved = torch.load(tmp_path / "one.ckpt", weights_only=True)["state_dict"]
+        assert not [name for name in saved if "_orig_mod" in name]
+        run = trainer(max_steps=1, limit_val_batches=0, num_sanity_val_steps=0)
+        run.fit(theirs, Digits(batch_size=64), ckpt_path=tmp_path / "one.ckpt", weights_only=True)
+        for mine, other in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
+            torch.testing.assert_close(mine, other, rtol=0, atol=0)

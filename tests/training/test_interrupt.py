@@ -1,22 +1,26 @@
-"""Ctrl-C, sent to a real fit."""
+"""Signals, sent to a real fit, and the run gone on with."""
 
+import json
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.runs import Run, command_environment
+from tests.runs import Command, Run, command_environment
+
+ARGUMENTS = ["fit", "--config", "experiments/ablation_cru.yaml", "--config", "configs/scale/quick.yaml"]
 
 
-@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_sigint_ends_with_a_checkpoint_and_a_finished_record(devices: int, workspace: Path) -> None:
-    arguments = ["fit", "--config", "experiments/ablation_cru.yaml", "--config", "configs/scale/quick.yaml"]
-    limits = ["--trainer.max_epochs", "1000", "--trainer.devices", str(devices), "--trainer.accelerator", "cpu"]
+def signalled(
+    workspace: Path, arguments: Sequence[str], signum: int, *, behind: str = "epoch 1/"
+) -> tuple[int, str, str]:
+    """Run the command and send it a signal behind a line: (exit code, output, errors)."""
     with subprocess.Popen(
-        ["scconv-lab", *arguments, *limits],
+        ["scconv-lab", *ARGUMENTS, "--trainer.accelerator", "cpu", *arguments],
         cwd=workspace,
         env=command_environment(workspace),
         stdout=subprocess.PIPE,
@@ -24,23 +28,75 @@ def test_sigint_ends_with_a_checkpoint_and_a_finished_record(devices: int, works
         text=True,
     ) as process:
         assert process.stdout is not None
-        assert process.stderr is not None
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if line.startswith("epoch 1/"):
+            if line.startswith(behind):
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signum)
         sent = time.monotonic()
         output, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert error == "scconv-lab: interrupted\n"
     assert time.monotonic() - sent < 30
-    run = Run("".join([*lines, output]), workspace)
+    return process.returncode, "".join([*lines, output]), error
+
+
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_sigint_ends_with_a_checkpoint_and_a_finished_record(devices: int, workspace: Path) -> None:
+    limits = ["--trainer.max_epochs", "1000", "--trainer.devices", str(devices)]
+    code, output, error = signalled(workspace, limits, signal.SIGINT)
+    assert code == 130
+    assert error == "scconv-lab: interrupted\n"
+    run = Run(output, workspace)
     assert f"{run.folder.name}/checkpoints/last.ckpt" in output
     last = torch.load(run.folder / "checkpoints/last.ckpt", weights_only=True)
     best = torch.load(run.folder / "checkpoints/best.ckpt", weights_only=True)
-    assert last["global_step"] > best["global_step"]
+    assert last["global_step"] >= best["global_step"]
     record = run.wandb()
     assert record["exit_code"] == 130
     assert record["summary"]["val/acc1"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signum", "devices"), [(signal.SIGUSR1, 1), (signal.SIGTERM, 2)], ids=str)
+def test_other_signals_have_their_own_codes(signum: signal.Signals, devices: int, workspace: Path) -> None:
+    limits = ["--trainer.max_epochs", "1000", "--trainer.devices", str(devices), "--trainer.logger", "false"]
+    code, output, error = signalled(workspace, limits, signum)
+    assert (code, error) == (128 + signum, f"scconv-lab: ended by {signum.name}\n")
+    assert torch.load(Run(output, workspace).folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] >= 19
+
+
+@pytest.mark.slow
+def test_sigterm_before_and_behind_the_training_has_the_code_too(workspace: Path) -> None:
+    limits = ["--trainer.max_epochs", "1000", "--trainer.logger", "false"]
+    code, _, error = signalled(workspace, limits, signal.SIGTERM, behind="run ")
+    assert (code, error) == (143, "scconv-lab: ended by SIGTERM\n")
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_as_one_run_with_one_curve(workspace: Path, command: Command) -> None:
+    arguments = ["--trainer.max_epochs", "4", "--seed_everything", "15"]
+    code, output, error = signalled(workspace, [*arguments, "--resume", "auto"], signal.SIGTERM, behind="epoch 2/")
+    assert (code, error) == (143, "scconv-lab: ended by SIGTERM\n")
+    assert "resume   no earlier run of this configuration; a new one" in output
+    first = Run(output, workspace)
+    resumed = [*ARGUMENTS, "--trainer.accelerator", "cpu", *arguments, "--resume", "auto"]
+    finished = command(*resumed)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    second = Run(finished.stdout, workspace)
+    assert second.folder == first.folder
+    assert "resume   step " in finished.stdout
+    again = command(*resumed)
+    assert again.returncode == 0
+    assert again.stdout.startswith(f"finished {second.folder.relative_to(workspace)}  test/loss ")
+
+    whole = command(*resumed[:-2])
+    third = Run(whole.stdout, workspace)
+    for key in ("train/loss", "val/loss", "val/acc1", "test/loss", "epoch", "trainer/global_step"):
+        assert second.wandb_history(key) == third.wandb_history(key), key
+    printed = [*first.console("val/acc1"), *second.console("val/acc1")]
+    assert second.wandb_history("val/acc1") == pytest.approx(printed, abs=5.1e-5)
+    assert len(second.wandb_records()) == 2
+    assert len({record.stem for record in second.wandb_records()}) == 1
+    assert second.wandb()["state"] == "finished"
+    results = [json.loads((run.folder / "results.json").read_text()) for run in (second, third)]
+    assert results[0] == results[1]

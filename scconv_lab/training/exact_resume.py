@@ -1,0 +1,131 @@
+"""What a checkpoint needs beyond Lightning's own, so that a run goes on as if it had not been stopped."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torchmetrics import Metric
+
+Plain = dict[str, Any]
+
+
+class ExactResume(Callback):
+    """Keeps, of every process, the random generators and the metrics that an epoch is in the middle of.
+
+    Weights, optimizer, schedule, loops and callbacks are Lightning's to keep, the place in the epoch is
+    `ResumableLoader`'s, and the looks of a sample need no keeping (`scconv_lab.data.order`). All values are tensors and
+    plain ones, so that the checkpoint loads with weights_only.
+
+    Args:
+        configuration: What the run is made from, kept in its checkpoints so that another run's are told apart.
+    """
+
+    def __init__(self, configuration: dict[str, Any] | None = None) -> None:
+        self.configuration = configuration or {}
+        self._restored: list[Plain] = []
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Gather the state of every process; all of them come here."""
+        epoch = trainer.fit_loop.epoch_progress.current.state_dict()
+        within = epoch["started"] > epoch["processed"]  # behind an epoch the metrics wait to be reset
+        own = {"generators": generators(), "metrics": metrics(pl_module) if within else {}}
+        checkpoint["configuration"] = self.configuration
+        checkpoint["processes"] = _gather(own, trainer.world_size)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the state until what is built before the first step has drawn its random numbers."""
+        self._restored = checkpoint.get("processes", [])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restore this process's state."""
+        if trainer.global_rank < len(self._restored):
+            own = self._restored[trainer.global_rank]
+            set_metrics(pl_module, own["metrics"])
+            set_generators(own["generators"])
+        self._restored = []
+
+
+def _gather(own: Plain, world_size: int) -> list[Plain]:
+    if world_size == 1:
+        return [own]
+    gathered: list[Any] = [None] * world_size
+    torch.distributed.all_gather_object(gathered, own)
+    return gathered
+
+
+def generators() -> Plain:
+    """The state of this process's random generators: Python's, NumPy's, torch's, and that of the GPU in use."""
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": [version, torch.tensor(words), gauss],
+        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
+        **torch_generators(),
+    }
+
+
+def torch_generators() -> Plain:
+    """The state of torch's generators, of the CPU and of the GPU in use: what a net draws from; microseconds."""
+    return {
+        "torch": torch.get_rng_state(),
+        # of the device in use alone: asking for the others' would start them
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+    }
+
+
+def set_generators(state: Plain) -> None:
+    """Set this process's random generators to a state that `generators` gave."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words.tolist()), gauss))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    set_torch_generators(state)
+
+
+def set_torch_generators(state: Plain) -> None:
+    """Set torch's generators to a state that `torch_generators` gave."""
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] is not None and torch.cuda.is_initialized():
+        torch.cuda.set_rng_state(state["cuda"].cpu())
+
+
+@contextmanager
+def drawing_as(state: Plain) -> Iterator[None]:
+    """Set torch's generators to a state within, and back behind."""
+    before = torch_generators()
+    set_torch_generators(state)
+    try:
+        yield
+    finally:
+        set_torch_generators(before)
+
+
+def metrics(module: LightningModule) -> Plain:
+    """The state of each of a module's metrics that has been updated since its last reset."""
+    return {
+        name: {
+            "updates": metric.update_count,
+            "state": {
+                key: value.clone().cpu() for key, value in metric.metric_state.items() if isinstance(value, Tensor)
+            },
+        }
+        for name, metric in module.named_modules()
+        if isinstance(metric, Metric) and metric.update_called
+    }
+
+
+def set_metrics(module: LightningModule, saved: Plain) -> None:
+    """Set metrics to a state that `metrics` gave; those that had none are reset."""
+    for own in module.modules():
+        if isinstance(own, Metric) and own.update_called:
+            own.reset()
+    for name, metric in saved.items():
+        own = module.get_submodule(name)
+        for key, value in metric["state"].items():
+            setattr(own, key, value.to(module.device))
+        own._update_count = metric["updates"]

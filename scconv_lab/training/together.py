@@ -1,0 +1,44 @@
+"""Processes of one run end together."""
+
+import os
+import signal
+import threading
+import time
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+_FIRST = "SCCONV_LAB_FIRST_PROCESS"
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+def watch_parent() -> None:
+    """Let a process other than a run's first end within a second of the process that started it.
+
+    Lightning's first process watches those that it starts, and is killed within five seconds of another's failure; but
+    they do not watch it, and would wait for it for half an hour. It leaves them its id, for it may be gone before they
+    look.
+    """
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        os.environ[_FIRST] = str(os.getpid())
+    else:
+        parent = int(os.environ.get(_FIRST, os.getppid()))
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+class EndTogether(Callback):
+    """Ends the processes that a failing one has started, before it says why: it would be killed for theirs."""
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """End the processes that this one started."""
+        started = getattr(trainer.strategy.launcher, "procs", [])
+        for process in started:
+            process.kill()
+        for process in started:
+            process.wait()
+        started.clear()  # Lightning's observer would kill this process for theirs
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGKILL)

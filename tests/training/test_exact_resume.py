@@ -1,0 +1,131 @@
+"""A fit that is stopped and gone on with ends as one that was not, to the last bit."""
+
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import EMAWeightAveraging
+
+from scconv_lab.data import Digits
+from scconv_lab.errors import Stopped
+from scconv_lab.training import Classifier
+from scconv_lab.training.checkpoint import checkpoints
+from scconv_lab.training.checkpoint_io import VerifiedCheckpointIO
+from tests.training.checkpoints import differing, load
+from tests.training.test_classifier import classifier
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Checkpoint directory:UserWarning"),
+    # of three cores that are not there
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
+]
+
+
+class Noise(Callback):
+    """Changes each batch by what all three generators draw, as dropout would."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        batch[0].add_(0.1 * torch.rand(()) + 0.1 * random.random() + 0.1 * float(np.random.rand()))
+
+
+class SendSignal(Callback):
+    """Sends this process a signal within a given step."""
+
+    def __init__(self, step: int, signum: int = signal.SIGTERM):
+        self.step = step
+        self.signum = signum
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step + 1 == self.step:
+            self.step = 0  # a second signal would end the process at once
+            os.kill(os.getpid(), self.signum)
+
+
+def fit(
+    folder: Path, *, ckpt: Path | None = None, extra: tuple[Callback, ...] = (), workers: int = 0, **changes: Any
+) -> Trainer:
+    seed_everything(0, verbose=False)
+    settings: dict[str, Any] = {
+        "accelerator": "cpu",
+        "max_epochs": 3,
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+        "plugins": [VerifiedCheckpointIO()],
+        "callbacks": [Noise(), *extra, *checkpoints(folder)],
+    }
+    schedule = {"class_path": "torch.optim.lr_scheduler.CosineAnnealingLR", "init_args": {"T_max": 3}}
+    trainer = Trainer(**settings | changes)
+    data = Digits(batch_size=300, num_workers=workers)
+    trainer.fit(classifier(lr_scheduler=schedule), data, ckpt_path=ckpt, weights_only=True)
+    return trainer
+
+
+def stop_and_go_on(folder: Path, step: int, *, signum: int = signal.SIGTERM, **how: Any) -> Trainer:
+    extra = how.pop("extra", tuple)
+    with pytest.raises(Stopped) as stop:
+        fit(folder, extra=(SendSignal(step, signum), *extra()), **how)
+    assert stop.value.signum == signum
+    torch.manual_seed(99)
+    return fit(folder, ckpt=folder / "last.ckpt", extra=extra(), **how)
+
+
+@pytest.mark.parametrize("step", [1, 6, 8, *(pytest.param(step, marks=pytest.mark.slow) for step in (4, 11))])
+def test_a_stop_at_any_step_changes_nothing(step: int, tmp_path: Path) -> None:
+    """Four steps an epoch; a stop within the last step of one takes effect behind it."""
+    whole = fit(tmp_path / "whole/run")
+    parts = stop_and_go_on(tmp_path / "parts/run", step)
+    assert differing(whole.callback_metrics, parts.callback_metrics) == []
+    for name in ("last", "best"):
+        ours, theirs = (load(tmp_path / which / "run" / f"{name}.ckpt") for which in ("whole", "parts"))
+        assert differing(ours, theirs) == []
+    assert load(tmp_path / "parts/run/last.ckpt")["processes"][0]["generators"]["torch"].dtype == torch.uint8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "changes"),
+    [
+        (6, {"workers": 2}),
+        (6, {"max_steps": 11, "max_epochs": None}),
+        (4, {"max_steps": 11, "max_epochs": None}),
+        (3, {"accumulate_grad_batches": 2}),
+        (6, {"val_check_interval": 2}),
+        (5, {"limit_train_batches": 3}),
+        (7, {"extra": lambda: (EMAWeightAveraging(decay=0.9),)}),
+        (4, {"extra": lambda: (EMAWeightAveraging(decay=0.9),)}),
+    ],
+    ids=str,
+)
+def test_nor_does_it_with_other_loops(step: int, changes: dict[str, Any], tmp_path: Path) -> None:
+    whole = fit(tmp_path / "whole/run", **{**changes, "extra": changes.get("extra", tuple)()})
+    parts = stop_and_go_on(tmp_path / "parts/run", step, **changes)
+    assert whole.global_step == parts.global_step
+    ours, theirs = (load(tmp_path / which / "run" / "last.ckpt") for which in ("whole", "parts"))
+    assert differing(ours, theirs) == []
+    assert differing(load(tmp_path / "whole/run/best.ckpt"), load(tmp_path / "parts/run/best.ckpt")) == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)])
+def test_other_signals_stop_too_and_are_given_back(signum: int, tmp_path: Path) -> None:
+    before = signal.getsignal(signum)
+    stop_and_go_on(tmp_path, 2, signum=signum)
+    assert signal.getsignal(signum) is before
+
+
+@pytest.mark.slow
+def test_the_average_is_what_an_ema_checkpoint_evaluates(tmp_path: Path) -> None:
+    trainer = fit(tmp_path, extra=(EMAWeightAveraging(decay=0.5),))
+    content = load(tmp_path / "last.ckpt")
+    assert differing(content["state_dict"], content["current_model_state"])
+    loaded = Classifier.load_from_checkpoint(tmp_path / "last.ckpt", weights_only=True, map_location="cpu")
+    assert differing(loaded.state_dict(), trainer.model.state_dict()) == []
