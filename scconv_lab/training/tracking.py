@@ -75,11 +75,15 @@ def credentials() -> bool:
     return found is not None
 
 
-def _surviving(method: Callable[..., None]) -> Callable[..., None]:
-    """Let a run go on without its record where W&B's own process is gone."""
+class _Table(wandb.Table):
+    """A file of the run and no artifact: W&B first asks the server for leave to make one, for a minute if need be."""
 
+    _log_type = None
+
+
+def _surviving(method: Callable[..., None]) -> Callable[..., None]:
     @wraps(method)
-    def call(self: "WandbLogger", *args: Any, **kwargs: Any) -> None:
+    def call(self: "_SurvivingLogger", *args: Any, **kwargs: Any) -> None:
         if not self.lost:
             try:
                 method(self, *args, **kwargs)
@@ -90,13 +94,28 @@ def _surviving(method: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-class _Table(wandb.Table):
-    """A file of the run and no artifact: W&B first asks the server for leave to make one, for a minute if need be."""
+class _SurvivingLogger(lightning.pytorch.loggers.WandbLogger):
+    """Lets a run go on without its record where W&B's own process is gone."""
 
-    _log_type = None
+    lost = False
+
+    log_hyperparams = _surviving(lightning.pytorch.loggers.WandbLogger.log_hyperparams)
+    log_metrics = _surviving(lightning.pytorch.loggers.WandbLogger.log_metrics)
+
+    @rank_zero_only
+    def log_table(
+        self,
+        key: str,
+        columns: list[str] | None = None,
+        data: list[list[Any]] | None = None,
+        dataframe: Any = None,
+        step: int | None = None,
+    ) -> None:
+        """Log a table as a file of the run."""
+        self.log_metrics({key: _Table(columns=columns, data=data, dataframe=dataframe)}, step)
 
 
-class WandbLogger(lightning.pytorch.loggers.WandbLogger):
+class WandbLogger(_SurvivingLogger):
     """Logs to Weights & Biases, offline where no API key is configured; it never prompts and never hangs.
 
     Args:
@@ -143,7 +162,6 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         )
         del self._wandb_init["anonymous"]  # wandb 0.31 warns of it whatever its value
         self._mode = mode
-        self.lost = False
         self.state = "not started"
 
     @property
@@ -181,15 +199,6 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
 
     def _online_folders(self) -> set[Path]:
         return set(Path(self._wandb_init["dir"], "wandb").glob(f"run-*-{self._wandb_init['id']}"))
-
-    log_hyperparams = _surviving(lightning.pytorch.loggers.WandbLogger.log_hyperparams)
-    log_metrics = _surviving(lightning.pytorch.loggers.WandbLogger.log_metrics)
-
-    @rank_zero_only
-    @_surviving
-    def log_table(self, key: str, columns: list[str], data: list[list[Any]], step: int | None = None) -> None:
-        """Log a table as a file of the run."""
-        self.log_metrics({key: _Table(columns=columns, data=data)}, step)  # pyrefly: ignore[bad-argument-type]
 
     @property
     def files_dir(self) -> Path | None:
