@@ -112,7 +112,8 @@ class _SurvivingLogger(lightning.pytorch.loggers.WandbLogger):
         step: int | None = None,
     ) -> None:
         """Log a table as a file of the run."""
-        self.log_metrics({key: _Table(columns=columns, data=data, dataframe=dataframe)}, step)
+        names: list[Any] | None = columns  # W&B takes numbers, too
+        self.log_metrics({key: _Table(columns=names, data=data, dataframe=dataframe)}, step)
 
 
 class WandbLogger(_SurvivingLogger):
