@@ -32,7 +32,7 @@ ANSWER_TIMEOUT = 10.0
 """Seconds that a W&B server may take to show that it is there, before the run goes on offline."""
 INIT_TIMEOUT = 15.0
 """Seconds that one which is there may take to give a run, before it goes on offline."""
-FINISH_TIMEOUT = 35.0
+FINISH_TIMEOUT = 30.0
 """Seconds that the last uploads may take; W&B's own process takes up to 15 more to give up a dead server."""
 _GONE = (ConnectionError, MailboxClosedError, HandleAbandonedError, CommError)
 """What W&B raises where its own process does not answer any more."""
@@ -131,7 +131,7 @@ class WandbLogger(_SurvivingLogger):
         save_dir: Folder that receives W&B's own; None is the run's folder, and "runs" outside the command line.
         mode: "auto" is WANDB_MODE where that is set, and "online" otherwise. An online run without an API key
             (WANDB_API_KEY, or what `wandb login` wrote), or whose server does not answer within 10 seconds, goes on
-            offline. One whose server is lost later has 35 seconds at its end to upload the rest; what is left then
+            offline. One whose server is lost later has 30 seconds at its end to upload the rest; what is left then
             lies in its folder, for `wandb sync`.
     """
 
