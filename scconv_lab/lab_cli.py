@@ -23,7 +23,7 @@ from scconv_lab.errors import UserError
 from scconv_lab.keys import declare_keys, plain_values
 from scconv_lab.models import without_pretrained
 from scconv_lab.parser import LabParser
-from scconv_lab.training import Classifier, resume, tracking
+from scconv_lab.training import Classifier, record, resume, tracking
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
 from scconv_lab.training.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.training.console import Console
@@ -128,7 +128,7 @@ class LabCLI(LightningCLI):
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         unit = plain_values(config.surgery.unit)
-        self.name = tracking.run_name(plain_values(config.net), unit, plain_values(config.data), config.seed_everything)
+        self.name = record.run_name(plain_values(config.net), unit, plain_values(config.data), config.seed_everything)
         runs, resolved = Path(config.trainer.default_root_dir) / self.name, self._resolved(config)
         found = resume.find(config.resume, runs, resolved) if config.resume else None
         if isinstance(found, resume.Finished):
@@ -142,7 +142,7 @@ class LabCLI(LightningCLI):
             config.ckpt_path = str(self.earlier.checkpoint)
             config.trainer.num_sanity_val_steps = 0  # it passed when the run began
         resumed_at = self.earlier.step if self.earlier else None
-        record = tracking.RunRecord(self.run_dir, resolved, measure_cost=config.measure_cost, resumed_at=resumed_at)
+        run_record = record.RunRecord(self.run_dir, resolved, measure_cost=config.measure_cost, resumed_at=resumed_at)
         config.trainer.default_root_dir = str(self.run_dir)
         for logger in _as_list(config.trainer.logger):
             if isinstance(logger, Namespace) and logger.class_path == _WANDB_LOGGER:
@@ -151,8 +151,8 @@ class LabCLI(LightningCLI):
                 given.name = given.name or self.name
                 given.group = given.group or config.experiment
                 given.job_type = given.job_type or self.subcommand
-                given.id = given.id or History(tracking.history_file(self.run_dir)).id
-        callbacks: list[Callback] = [record, Console(self.name, record, self._notes()), EndTogether()]
+                given.id = given.id or History(record.history_file(self.run_dir)).id
+        callbacks: list[Callback] = [run_record, Console(self.name, run_record, self._notes()), EndTogether()]
         if self.subcommand == "predict":
             callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
         if self.subcommand == "fit":

@@ -77,7 +77,7 @@ class Plan:
     def net(self) -> Check:
         """Whether net, surgery, optimizer and schedule can be built."""
         from scconv_lab.keys import plain_values
-        from scconv_lab.training.tracking import run_name
+        from scconv_lab.training.record import run_name
 
         try:
             _ = self._data.num_classes

@@ -15,6 +15,9 @@ TOLERANCE = 0.01
 """The share of a budget by which a matched net may miss it."""
 
 
+_MOST = 10**15  # parameters or MACs
+
+
 class MatchedCifarResNet(CifarResNet):
     """A plain `CifarResNet` whose stages are narrowed or widened until it meets a budget, to within 1 %.
 
@@ -158,6 +161,8 @@ def _match(
         raise UserError(f"`image_size` (={image_size}) must be at least 1 pixel")
     key, budget = ("params", params) if macs is None else ("macs", macs)
     assert budget is not None
+    if budget > _MOST:
+        raise UserError(f"`{key}` must be at most {_MOST:.0e}: no net is so large")
     widths, found = _search(geometry, base, key, budget, image_size)
     if abs(found - budget) > TOLERANCE * budget:
         raise UserError(

@@ -11,7 +11,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.surgery import SurgeryReport
 from scconv_lab.training.classifier import Classifier
-from scconv_lab.training.tracking import RunRecord, WandbLogger
+from scconv_lab.training.record import RunRecord
+from scconv_lab.training.tracking import WandbLogger
 
 _INDENT = " " * 9
 _WIDTH = 120

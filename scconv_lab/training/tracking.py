@@ -1,7 +1,5 @@
-"""What a run leaves behind: its folder, and its record in W&B. No other training code knows W&B's layout."""
+"""The record of a run in W&B. No other training code knows W&B's layout."""
 
-import dataclasses
-import inspect
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -13,8 +11,6 @@ from typing import Any, Literal
 
 import lightning.pytorch.loggers
 import wandb
-import yaml
-from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from wandb.errors import AuthenticationError, CommError
@@ -22,49 +18,19 @@ from wandb.sdk.lib import wbauth
 from wandb.sdk.lib.runid import generate_id
 from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 
-from scconv_lab.complexity import Cost, count_cost
-from scconv_lab.complexity.measure import Measurement, measure_all
-from scconv_lab.surgery import Edit, preflight
-from scconv_lab.training.classifier import Classifier
-from scconv_lab.training.files import write_whole
 from scconv_lab.training.history import History
-from scconv_lab.training.provenance import provenance
 from scconv_lab.training.reach import answers
-from scconv_lab.training.spec import Spec, import_class
 
 ANSWER_TIMEOUT = 10.0
 """Seconds that a W&B server may take to show that it is there, before the run goes on offline."""
 INIT_TIMEOUT = 15.0
 """Seconds that one which is there may take to give a run, before it goes on offline."""
-FINISH_TIMEOUT = 35.0
+FINISH_TIMEOUT = 30.0
 """Seconds that the last uploads may take; W&B's own process takes up to 15 more to give up a dead server."""
 ARTIFACT_TIMEOUT = 5.0
 """Seconds that a run waits for leave to make an artifact."""
 _GONE = (ConnectionError, MailboxClosedError, HandleAbandonedError, CommError)
 """What W&B raises where its own process does not answer any more."""
-
-
-def run_name(net: Spec, unit: Spec | None, data: Spec, seed: object) -> str:
-    """Name a run so that a person can read it: "resnet50-sru-cifar100-s0".
-
-    Net with its depth, or a library's net by its own name, unit with the arguments that are not its defaults ("plain"
-    without one), data, seed.
-    """
-    arguments = net.get("init_args") or {}
-    net_name = arguments.get("name") or f"{_class_name(net)}{arguments.get('depth', '')}"
-    parts = [net_name, _unit_name(unit) if unit else "plain", _class_name(data), f"s{seed}"]
-    return "-".join(parts)
-
-
-def _class_name(spec: Spec) -> str:
-    return spec["class_path"].rpartition(".")[2].lower()
-
-
-def _unit_name(unit: Spec) -> str:
-    defaults = inspect.signature(import_class(unit["class_path"])).parameters
-    changed = {key: value for key, value in (unit.get("init_args") or {}).items() if value != defaults[key].default}
-    parts = [value if isinstance(value, str) else f"{key}{value}" for key, value in changed.items()]
-    return "-".join([_class_name(unit), *parts])
 
 
 def server() -> str:
@@ -81,11 +47,15 @@ def credentials() -> bool:
     return found is not None
 
 
-def _surviving(method: Callable[..., None]) -> Callable[..., None]:
-    """Let a run go on without its record where W&B's own process is gone."""
+class _Table(wandb.Table):
+    """A file of the run and no artifact: W&B first asks the server for leave to make one, for a minute if need be."""
 
+    _log_type = None
+
+
+def _surviving(method: Callable[..., None]) -> Callable[..., None]:
     @wraps(method)
-    def call(self: "WandbLogger", *args: Any, **kwargs: Any) -> None:
+    def call(self: "_SurvivingLogger", *args: Any, **kwargs: Any) -> None:
         if not self.lost:
             try:
                 method(self, *args, **kwargs)
@@ -96,13 +66,29 @@ def _surviving(method: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-class _Table(wandb.Table):
-    """A file of the run and no artifact: W&B first asks the server for leave to make one, for a minute if need be."""
+class _SurvivingLogger(lightning.pytorch.loggers.WandbLogger):
+    """Lets a run go on without its record where W&B's own process is gone."""
 
-    _log_type = None
+    lost = False
+
+    log_hyperparams = _surviving(lightning.pytorch.loggers.WandbLogger.log_hyperparams)
+    log_metrics = _surviving(lightning.pytorch.loggers.WandbLogger.log_metrics)
+
+    @rank_zero_only
+    def log_table(
+        self,
+        key: str,
+        columns: list[str] | None = None,
+        data: list[list[Any]] | None = None,
+        dataframe: Any = None,
+        step: int | None = None,
+    ) -> None:
+        """Log a table as a file of the run."""
+        names: list[Any] | None = columns  # W&B takes numbers, too
+        self.log_metrics({key: _Table(columns=names, data=data, dataframe=dataframe)}, step)
 
 
-class WandbLogger(lightning.pytorch.loggers.WandbLogger):
+class WandbLogger(_SurvivingLogger):
     """Logs to Weights & Biases, offline where no API key is configured; it never prompts and never hangs.
 
     Args:
@@ -117,7 +103,7 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         save_dir: Folder that receives W&B's own; None is the run's folder, and "runs" outside the command line.
         mode: "auto" is WANDB_MODE where that is set, and "online" otherwise. An online run without an API key
             (WANDB_API_KEY, or what `wandb login` wrote), or whose server does not answer within 10 seconds, goes on
-            offline. One whose server is lost later has 35 seconds at its end to upload the rest; what is left then
+            offline. One whose server is lost later has 30 seconds at its end to upload the rest; what is left then
             lies in its folder, for `wandb sync`.
     """
 
@@ -149,7 +135,6 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
         )
         del self._wandb_init["anonymous"]  # wandb 0.31 warns of it whatever its value
         self._mode = mode
-        self.lost = False
         self._history: History | None = None
         self._logged = self._known = 0
         self.state = "not started"
@@ -190,10 +175,7 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
     def _online_folders(self) -> set[Path]:
         return set(Path(self._wandb_init["dir"], "wandb").glob(f"run-*-{self._wandb_init['id']}"))
 
-    log_hyperparams = _surviving(lightning.pytorch.loggers.WandbLogger.log_hyperparams)
-
     @rank_zero_only
-    @_surviving
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log a row, unless it is one that the server has from an earlier process of the run."""
         run = self.experiment
@@ -204,12 +186,6 @@ class WandbLogger(lightning.pytorch.loggers.WandbLogger):
             super().log_metrics(metrics, step)
         if self._history is not None:
             self._history.add(metrics, step)
-
-    @rank_zero_only
-    @_surviving
-    def log_table(self, key: str, columns: list[str], data: list[list[Any]], step: int | None = None) -> None:
-        """Log a table as a file of the run."""
-        self.log_metrics({key: _Table(columns=columns, data=data)}, step)  # pyrefly: ignore[bad-argument-type]
 
     @rank_zero_only
     def log_table_artifact(self, name: str, columns: list[str], data: list[list[Any]]) -> None:
@@ -251,11 +227,6 @@ def _log_artifact(run: Any, artifact: wandb.Artifact) -> None:
         )
 
 
-def history_file(run_dir: Path) -> Path:
-    """Where a run keeps the rows that it logs to W&B."""
-    return run_dir / "history.jsonl"
-
-
 def finish(exit_code: int) -> None:
     """Close the W&B run, if one is open, so that its file is whole."""
     if wandb.run is None:
@@ -270,84 +241,3 @@ def finish(exit_code: int) -> None:
         print(f"W&B      its process is gone, and what it had not written to {folder} yet")
         with suppress(*_GONE):
             wandb.teardown()  # else it is tried when Python ends, with a traceback
-
-
-class RunRecord(Callback):
-    """Writes a run's configuration to its folder, and logs what the run is before it starts.
-
-    To every logger: the configuration, the code's provenance, and all that is counted of the net for one image, as
-    complexity/params, complexity/macs, complexity/flops (twice the MACs) and so on, by the names of
-    `scconv_lab.complexity.Cost.figures`. Of a fit, if that is asked for, what is measured on the run's device too:
-    perf/latency_ms (of one image), perf/images_per_s and perf/peak_memory_mb (of an eager training step).
-
-    To W&B also the tables "surgery", its report, and "cost", every figure counted and measured, which is an artifact
-    too; and of a fit what `scconv_lab.surgery.preflight` warns of, as "preflight".
-
-    Args:
-        run_dir: The run's folder; receives config.yaml.
-        config: The resolved configuration, of plain values.
-        measure_cost: Whether a fit starts with measuring.
-        resumed_at: The step that an earlier process of the run is gone on with from; None for a new run.
-    """
-
-    def __init__(
-        self, run_dir: Path, config: dict[str, Any], *, measure_cost: bool = False, resumed_at: int | None = None
-    ):
-        self.run_dir = run_dir
-        self.config = config
-        self.measure_cost = measure_cost
-        self.resumed_at = resumed_at
-        self.cost: Cost | None = None
-        self.measured: list[Measurement] = []
-        self.warnings: list[str] = []
-
-    @rank_zero_only
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write and log once, at the first stage."""
-        assert isinstance(pl_module, Classifier)
-        if self.cost:
-            return
-        self.cost = count_cost(pl_module.net, pl_module.image_shape)
-        report = pl_module.surgery_report
-        if report and stage == "fit":
-            self.warnings = preflight(pl_module.net, report, pl_module.image_shape)
-        if self.measure_cost and stage == "fit":
-            self.measured = self._measure(trainer, pl_module)
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        write_whole(self.run_dir / "config.yaml", yaml.safe_dump(self.config, sort_keys=False))
-        figures = {f"complexity/{key}": value for key, value in self.cost.figures().items()} | _perf(self.measured)
-        for logger in trainer.loggers:
-            logger.log_hyperparams({**self.config, **provenance(), "preflight": self.warnings})
-            logger.log_metrics(figures, step=0)
-            if isinstance(logger, WandbLogger):
-                rows = [*self.cost.rows(), *(row for measured in self.measured for row in measured.rows())]
-                logger.log_table_artifact("cost", ["part", "name", "figure", "value"], [list(row) for row in rows])
-                if report:
-                    columns = [field.name for field in dataclasses.fields(Edit)]
-                    edits = [list(dataclasses.astuple(edit)) for edit in report.edits]
-                    logger.log_table("surgery", columns, edits, step=0)
-                if stage == "fit":
-                    logger.go_on_with(History(history_file(self.run_dir)), before=self.resumed_at)
-
-    def _measure(self, trainer: Trainer, model: Classifier) -> list[Measurement]:
-        data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it
-        batch_size = data.batch_size_per_process(trainer.world_size)
-        where: dict[str, Any] = {"device": trainer.strategy.root_device, "batch_size": batch_size, "progress": _say}
-        return list(measure_all(model.net, model.image_shape, **where))
-
-
-def _say(case: str) -> None:
-    print(f"cost     {case}", flush=True)
-
-
-def _perf(measured: list[Measurement]) -> dict[str, float]:
-    """The figures that W&B charts, of the first precision, eager."""
-    by_case = {(m.case.step, m.case.batch_size == 1): m for m in reversed(measured) if m.case.execution == "eager"}
-    if not by_case:
-        return {}
-    latency, training = by_case["inference", True], next(m for (step, _), m in by_case.items() if step == "training")
-    return {
-        "perf/latency_ms": latency.p50_ms,
-        "perf/images_per_s": training.images_per_s,
-        "perf/peak_memory_mb": training.peak_memory_mb,
-    }

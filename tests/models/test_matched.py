@@ -150,3 +150,8 @@ def test_other_arguments_are_refused():
         meta_net(MatchedResNet, stem="cifr", params=100_000)
     with pytest.raises(UserError, match=r"`image_size` \(=0\) must be at least 1 pixel"):
         meta_net(MatchedResNet, macs=100_000, image_size=0)
+
+
+def test_a_budget_beyond_any_net_is_refused():
+    with pytest.raises(UserError, match=r"`params` must be at most 1e\+15"):
+        MatchedCifarResNet(10, params=10**400)
