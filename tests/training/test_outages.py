@@ -109,6 +109,7 @@ def require_one_run_when_synced(finished: Finished, workspace: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert server.runs == [record.stem.removeprefix("run-")]
     (run,) = server.runs
+    assert server.artifacts == [f"cost-{run}"]
     for key in ("train/loss", "val/acc1"):
         assert server.curve(run, key) == pytest.approx(finished.run.console(key), abs=5.1e-5)
         assert len(server.curve(run, key)) == EPOCHS

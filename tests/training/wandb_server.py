@@ -33,6 +33,7 @@ class WandbServer:
         self.trouble = trouble
         self.later = later
         self.runs: list[str] = []
+        self.artifacts: list[str] = []
         self.history: dict[str, dict[int, dict[str, Any]]] = {}
         self.closing = Event()
 
@@ -74,6 +75,10 @@ class WandbServer:
             project = {"id": "project", "name": given["project"], "entity": {"id": "entity", "name": "tester"}}
             bucket = {"id": given["name"], "name": given["name"], "displayName": given["displayName"]}
             return {"upsertBucket": {"bucket": bucket | {"project": project, "historyLineCount": 0}, "inserted": True}}
+        if "createArtifact(" in asked["query"]:
+            self.artifacts.append(given["input"]["artifactCollectionName"])
+            artifact = {"id": "artifact", "state": "COMMITTED", "artifactSequence": {"id": "x", "latestArtifact": None}}
+            return {"createArtifact": {"artifact": artifact}}
         if "createRunFiles" in asked["query"]:
             files = [{"name": name, "uploadUrl": f"{self.url}/upload"} for name in given["files"]]
             return {"createRunFiles": {"runID": given["run"], "uploadHeaders": [], "files": files}}
