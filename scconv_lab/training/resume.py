@@ -22,6 +22,7 @@ _WITHOUT_EFFECT = (
     "data.init_args.root",
     "experiment",
     "final_test",
+    "measure_cost",
     "save_every",
     "trainer.default_root_dir",
     "trainer.enable_",

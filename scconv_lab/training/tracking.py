@@ -130,7 +130,7 @@ class WandbLogger(_SurvivingLogger):
             tags=tags,
             notes=notes,
             id=id,
-            save_dir=save_dir or "runs",
+            save_dir=Path(save_dir or "runs").absolute(),  # the process that writes may have started in another folder
             settings=wandb.Settings(silent=True, init_timeout=INIT_TIMEOUT, finish_timeout=FINISH_TIMEOUT),
         )
         del self._wandb_init["anonymous"]  # wandb 0.31 warns of it whatever its value
