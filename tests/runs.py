@@ -17,7 +17,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def command_environment(home: Path) -> dict[str, str]:
     """No W&B account, nothing of this machine's, gloo on the loopback interface."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PL_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PL_", "SCCONV_LAB_"))}
     return kept | {
         "HOME": str(home),
         "NETRC": str(home / "netrc"),

@@ -56,6 +56,7 @@ def execute(path: Path, folder: Path) -> NotebookNode:
     return notebook
 
 
+@pytest.mark.slow
 def test_runs(path: Path, tmp_path: Path) -> None:
     notebook = execute(path, tmp_path)
     assert not complaints(notebook)

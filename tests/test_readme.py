@@ -90,6 +90,7 @@ def test_costs_shown_in_readme_are_what_is_printed(
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == shown.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [line for line in FITS if "ddp" in line])
 def test_commands_of_several_processes_run(line: str, command: Command) -> None:
     finished = command(*arguments(line))

@@ -7,7 +7,8 @@ import time
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-_FIRST = "SCCONV_LAB_FIRST_PROCESS"
+FIRST = "SCCONV_LAB_FIRST_PROCESS"
+"""Environment variable that holds the id of a run's first process."""
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -19,9 +20,9 @@ def watch_parent() -> None:
     look.
     """
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        os.environ[_FIRST] = str(os.getpid())
+        os.environ[FIRST] = str(os.getpid())
     else:
-        parent = int(os.environ.get(_FIRST, os.getppid()))
+        parent = int(os.environ.get(FIRST, os.getppid()))
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -143,15 +143,6 @@ def test_measured_figures_follow(cost, monkeypatch, capsys):
     assert '\nmeasured,"fp32 eager training, batch 4",p50_ms,' in tidy
 
 
-@pytest.mark.slow
-def test_compiled_figures_follow_on_the_command_line(cost, monkeypatch):
-    monkeypatch.setattr(measure_module, "_SECONDS", 0.01)
-    plain = ["--config", "experiments/baseline.yaml", *QUICK[2:]]
-    printed = cost(*plain, "--device", "cpu", "--batch-size", "1")
-    assert re.search(r"^fp32 compiled inference +1 ", printed, re.M)
-    assert re.search(r"^fp32 compiled training +1 ", printed, re.M)
-
-
 def test_a_librarys_net_without_meta_weights_is_built(cost):
     document = json.loads(
         cost(

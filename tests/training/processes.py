@@ -58,6 +58,7 @@ def _run(arguments: list[str], folder: Path, rank: int, environment: dict[str, s
     output = os.open(folder / f"output-{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    os.environ.pop(FIRST, None)  # of a run that a test made in this process before
     os.environ.update(environment)
     from scconv_lab.cli import main
 

@@ -46,8 +46,8 @@ PLACES = {  # how often each is reached in a whole run, about
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    kills = 50 if metafunc.config.getoption("full") else 5
-    for name, count in {"kill": kills, "kill_of_two": max(2, kills // 5)}.items():
+    kills = 50 if metafunc.config.getoption("full") else 3
+    for name, count in {"kill": kills, "kill_of_two": max(1, kills // 5)}.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, range(count))
 

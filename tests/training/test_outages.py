@@ -109,7 +109,8 @@ def require_one_run_when_synced(finished: Finished, workspace: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert server.runs == [record.stem.removeprefix("run-")]
     (run,) = server.runs
-    assert server.artifacts == [f"cost-{run}"]
+    if record.parent.name.startswith("offline"):  # online, the first server had to give leave for it
+        assert server.artifacts == [f"cost-{run}"]
     for key in ("train/loss", "val/acc1"):
         assert server.curve(run, key) == pytest.approx(finished.run.console(key), abs=5.1e-5)
         assert len(server.curve(run, key)) == EPOCHS
@@ -140,7 +141,7 @@ def test_a_server_that_is_not_there(behaviour: Any, alone: Finished, workspace: 
 
 @pytest.mark.parametrize("later", ["silent", "fail"])
 def test_a_server_that_gives_no_run(later: Any, alone: Finished, workspace: Path, full: bool) -> None:
-    require_full(full, unless=later == "silent")
+    require_full(full, unless=False)
     with WandbServer(trouble=lambda body: "RunResumeStatus" in body, later=later) as server:
         finished = Finished(workspace, environment=online(server), timeouts={} if full else REDUCED)
     assert "W&B      offline; the server gave no run" in finished.output
@@ -154,7 +155,7 @@ def test_a_server_that_gives_no_run(later: Any, alone: Finished, workspace: Path
 @pytest.mark.parametrize("when", ["mid", "end"])
 def test_a_server_that_is_lost(when: str, later: Any, alone: Finished, workspace: Path, full: bool) -> None:
     """With the first row of metrics, or with the word that the run is complete."""
-    require_full(full, unless=(when, later) in (("mid", "drop"), ("mid", "fail"), ("end", "silent")))
+    require_full(full, unless=(when, later) in (("mid", "drop"), ("end", "silent")))
     sign = {"mid": "wandb-history.jsonl", "end": '"complete":true'}[when]
 
     def trouble(body: str) -> bool:
