@@ -58,9 +58,11 @@ def _run(arguments: list[str], folder: Path, rank: int, environment: dict[str, s
     output = os.open(folder / f"output-{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    os.environ.pop(FIRST, None)  # of a run that a test made in this process before
-    os.environ.update(environment)
     from scconv_lab.cli import main
+    from scconv_lab.training.together import FIRST
+
+    os.environ.pop(FIRST, None)  # of a run that a test made in the process that this one comes from
+    os.environ.update(environment)
 
     if death is not None:
         _arm(*death)
