@@ -20,7 +20,7 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM}
 def run(arguments: list[str], *, experiment: str | None) -> int:
     """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
     watch_parent()
-    signal.signal(signal.SIGTERM, _stop)  # where no fit is under way; a fit stops between two steps
+    before = signal.signal(signal.SIGTERM, _stop)  # where no fit is under way; a fit stops between two steps
     quieten()
     code = 1
     try:
@@ -54,6 +54,7 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
         raise KeyboardInterrupt from None
     finally:
         tracking.finish(code)
+        signal.signal(signal.SIGTERM, before)
     return code
 
 

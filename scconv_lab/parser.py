@@ -119,11 +119,14 @@ class LabParser(LightningArgumentParser):
         return found
 
     def require_values(self, settings: Namespace) -> None:
-        """Raise UserError if a class is none that can be built, or an argument of it is null that must not be.
+        """Raise UserError if a class is none that can be built, or an argument holds what none can use.
 
         jsonargparse lets a null pass for every argument of a class, and makes an empty mapping the class that the
-        others have in common.
+        others have in common. A text with a zero byte is a file's name or a word to nobody.
         """
+        for key, value in vars(settings.as_flat()).items():
+            if r"\x00" in repr(value):
+                raise UserError(f"`{key}` (={value!r}) must not hold a zero byte; remove it")
         for key, base in self.class_groups.items():
             group = settings.get(key)
             if group is None:

@@ -92,6 +92,7 @@ def test_every_arm_trains(experiment: str, here: Path, capsys: pytest.CaptureFix
         (["--weights", "nowhere.pth"], ["`weights` (='nowhere.pth')", "is not a file"]),
         (["--weights", "a.pth", "--ckpt_path", "b.ckpt"], ["--weights and --ckpt_path", "leave one out"]),
         (["--optimizer.lr", "-1"], ["`optimizer`", "-1"]),
+        (["--lr_scheduler", "LinearLR", "--lr_scheduler.start_factor", "2"], ["`lr_scheduler`", "factor"]),
         (["--data.batch_size", "65", "--trainer.devices", "2"], ["`batch_size` (=65)", "divisible", "choose 64"]),
         (["--data.val_size", "5000"], ["`val_size` (=5000)", "1437"]),
         (["--net.depth", "9"], ["`depth` (=9)", "6n + 2"]),

@@ -307,6 +307,11 @@ def test_a_file_without_keys_is_refused(refused, yaml):
     assert "x.yaml holds no keys" in refused(yaml=yaml)
 
 
+@pytest.mark.parametrize("key", ["experiment", "weights", "trainer.default_root_dir", "data.init_args.root"])
+def test_a_text_with_a_zero_byte_is_refused(refused, key):
+    assert f"`{key}` (='a\\x00b') must not hold a zero byte" in refused(yaml=as_yaml(key, '"a\\0b"', last=""))
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -338,10 +343,10 @@ def test_a_class_of_another_kind_is_refused(refused, key, base):
         assert base in message
 
 
-def as_yaml(key, class_path):
-    """``a.b`` and a class as a nested mapping."""
-    text = f"{{class_path: {class_path}}}"
-    for part in reversed(key.split(".")):
+def as_yaml(key, value, *, last=".class_path"):
+    """``a.b`` and a value, of a class its path, as a nested mapping."""
+    text = value
+    for part in reversed(f"{key}{last}".split(".")):
         text = f"{{{part}: {text}}}"
     return text
 

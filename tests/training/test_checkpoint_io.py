@@ -222,6 +222,23 @@ class TestFind:
             assert part in str(error.value)
         assert "data.init_args" not in str(error.value)
 
+    @pytest.mark.parametrize(
+        "without_effect",
+        [
+            {"measure_cost": True},
+            {"final_test": False},
+            {"save_every": 5},
+            {"experiment": "x"},
+            {"data": {"init_args": {"root": "b", "num_workers": 8, "download": True}}},
+            {"trainer": {"max_epochs": 3, "logger": False, "enable_progress_bar": True, "default_root_dir": "x"}},
+        ],
+        ids=str,
+    )
+    def test_keys_that_change_no_weight_may_differ(self, without_effect: dict, run: Path) -> None:
+        found = find("auto", run.parent, CONFIG | without_effect)
+        assert isinstance(found, Earlier)
+        assert found.step == 20
+
     def test_a_finished_one_is_told(self, run: Path) -> None:
         write_results(run, {"steps": 20, "test/acc1": 0.5})
         found = find("auto", run.parent, CONFIG)
