@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from scconv_lab.config import expand_arguments, nearest
-from scconv_lab.errors import DivergedError, Stopped, UserError
+from scconv_lab.errors import BusyError, DivergedError, Stopped, UserError
 
 COMMANDS = {
     "fit": "train one arm, test its best checkpoint once, and log to W&B",
@@ -42,9 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        Exit code: 0 done; 1 a check of `doctor` fails; 2 something to mend in the arguments, files, data or disk; 3
-        diverged, stopped before the step; 128 + n ended by signal n, a fit with a checkpoint: 130 SIGINT (Ctrl-C), 143
-        SIGTERM, 138 SIGUSR1, 141 the reader of the output left. A defect of ours raises.
+        Exit code: 0 done; 1 a check of `doctor` or a run of `sweep` fails; 2 something to mend in the arguments, files,
+        data or disk; 3 diverged, stopped before the step; 4 another process works on the same run; 128 + n ended by
+        signal n, a fit with a checkpoint: 130 SIGINT (Ctrl-C), 143 SIGTERM, 138 SIGUSR1, 141 the reader of the output
+        left. A defect of ours raises.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         # a data loader's worker hands on its error as a traceback that ends in the message
         print(f"scconv-lab: error: {_one_line(str(error).rpartition('UserError: ')[2])}", file=sys.stderr)
-        return 2
+        return 4 if isinstance(error, BusyError) else 2
     except BrokenPipeError:  # what reads the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         return 141

@@ -63,7 +63,7 @@ def _bases(path: Path, *, named_by: Path | None) -> list[Path]:
     bases = read_yaml(path, named_by=named_by).get("bases") or []
     if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
         raise UserError(f"{path}: `bases` (={bases!r}) must be a list of files, relative to this file's folder")
-    return [_normal(path.parent / base) for base in bases]
+    return [normal_path(path.parent / base) for base in bases]
 
 
 def read_yaml(path: Path, *, named_by: Path | None = None) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _nearest_file(path: Path) -> str:
     return nearest(str(path), siblings)
 
 
-def _normal(path: Path) -> Path:
+def normal_path(path: Path) -> Path:
     """Without ``a/../``, so that a file has one name; still relative where it was."""
     parts: list[str] = []
     for part in path.parts:

@@ -10,6 +10,10 @@ class UserError(ValueError):
     """
 
 
+class BusyError(UserError):
+    """Another process works on the same run; the command line exits with code 4."""
+
+
 class DivergedError(ArithmeticError):
     """A loss, gradient or weight that is not finite; the command line exits with code 3."""
 

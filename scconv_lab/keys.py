@@ -33,6 +33,13 @@ def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
     parser.add_argument(
         "--experiment", type=str | None, default=experiment, help="The question that the run belongs to."
     )
+    parser.add_argument("--arm", type=str | None, default=None, help="The setting of a sweep that the run belongs to.")
+    parser.add_argument(
+        "--run_id",
+        type=str | None,
+        default=None,
+        help="Names the run's folder in trainer.default_root_dir, and its W&B run; null: NAME/TIME and a drawn id.",
+    )
     parser.add_argument(
         "--final_test", type=bool, default=True, help="Whether fit ends by testing its best checkpoint, once."
     )

@@ -1,6 +1,5 @@
 """LightningCLI with the lab's vocabulary: net, surgery, optimizer and data beside Lightning's trainer."""
 
-import os
 import sys
 from contextlib import nullcontext
 from datetime import datetime
@@ -12,18 +11,18 @@ import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor
 
+from scconv_lab.checks import require_sound
+from scconv_lab.closing import best_checkpoint, mark_finished, say_what_next
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
 from scconv_lab.keys import declare_keys, plain_values
 from scconv_lab.models import without_pretrained
 from scconv_lab.parser import LabParser
-from scconv_lab.training import Classifier, record, resume, tracking
+from scconv_lab.training import Classifier, lock, record, resume
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
 from scconv_lab.training.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.training.console import Console
@@ -35,7 +34,6 @@ from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
 _RUNS = "runs"
-_MOST = 1024  # threads and processes of one machine
 
 
 class LabCLI(LightningCLI):
@@ -89,29 +87,9 @@ class LabCLI(LightningCLI):
         command_parser.require_known_keys([Path(file) for option, file in pairwise(args) if option == "--config"])
         self.config = parser.parse_args(args)
         settings = self.config[command]
-        if command != "fit" and not settings.ckpt_path and not settings.weights:
-            raise UserError(f"{command} needs the weights to evaluate: --ckpt_path RUN_FOLDER/checkpoints/best.ckpt")
-        if settings.ckpt_path and settings.weights:
-            raise UserError("--weights and --ckpt_path are both given, and only one can fill the net; leave one out")
         command_parser.require_values(settings)
         settings.trainer.default_root_dir = settings.trainer.default_root_dir or _RUNS
-        if settings.threads is not None and not 1 <= settings.threads <= _MOST:
-            raise UserError(f"`threads` (={settings.threads}) must be 1 to {_MOST}; leave it out for torch's choice")
-        if settings.save_every is not None and settings.save_every < 1:
-            raise UserError(f"`save_every` (={settings.save_every}) must be at least 1; leave it out for the default")
-        devices = str(settings.trainer.devices)
-        if devices.isdecimal() and int(devices) > _MOST:
-            raise UserError(f"`trainer.devices` (={devices}) must be at most {_MOST} on one machine")
-        seed = settings.seed_everything
-        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
-            raise UserError(f"`seed_everything` (={seed}) must be from 0 to {2**32 - 1}; true draws one")
-        if settings.resume and (command != "fit" or settings.ckpt_path):
-            raise UserError("--resume finds the checkpoint that fit goes on from; give it to fit, without --ckpt_path")
-        if settings.trainer.use_distributed_sampler:
-            raise UserError(
-                "`trainer.use_distributed_sampler` (=True) must be false: the data modules share out the samples "
-                "themselves, so that evaluation counts each once; leave it out"
-            )
+        require_sound(command, settings)
 
     def _parse_ckpt_path(self) -> None:
         """Let the configuration rule: Lightning's own would let the checkpoint's arguments win in silence."""
@@ -129,20 +107,17 @@ class LabCLI(LightningCLI):
             torch.set_num_threads(config.threads)
         unit = plain_values(config.surgery.unit)
         self.name = record.run_name(plain_values(config.net), unit, plain_values(config.data), config.seed_everything)
-        runs, resolved = Path(config.trainer.default_root_dir) / self.name, self._resolved(config)
-        found = resume.find(config.resume, runs, resolved) if config.resume else None
+        resolved = self.resolved(config)
+        found = self._open_folder(Path(config.trainer.default_root_dir), resolved)
         if isinstance(found, resume.Finished):
             print(found)
             raise SystemExit(0)
         self.earlier = found
-        if self.earlier is None:
-            self.run_dir = _new_folder(runs)
-        else:
-            self.run_dir = self.earlier.folder
+        if self.earlier:
             config.ckpt_path = str(self.earlier.checkpoint)
             config.trainer.num_sanity_val_steps = 0  # it passed when the run began
         resumed_at = self.earlier.step if self.earlier else None
-        run_record = record.RunRecord(self.run_dir, resolved, measure_cost=config.measure_cost, resumed_at=resumed_at)
+        self.record = record.RunRecord(self.run_dir, resolved, measure_cost=config.measure_cost, resumed_at=resumed_at)
         config.trainer.default_root_dir = str(self.run_dir)
         for logger in _as_list(config.trainer.logger):
             if isinstance(logger, Namespace) and logger.class_path == _WANDB_LOGGER:
@@ -150,9 +125,9 @@ class LabCLI(LightningCLI):
                 given.save_dir = given.save_dir or str(self.run_dir)
                 given.name = given.name or self.name
                 given.group = given.group or config.experiment
-                given.job_type = given.job_type or self.subcommand
-                given.id = given.id or History(record.history_file(self.run_dir)).id
-        callbacks: list[Callback] = [run_record, Console(self.name, run_record, self._notes()), EndTogether()]
+                given.job_type = given.job_type or ("sweep" if config.arm else self.subcommand)
+                given.id = given.id or History(record.history_file(self.run_dir)).id or config.run_id
+        callbacks: list[Callback] = [self.record, Console(self.name, self.record, self._notes()), EndTogether()]
         if self.subcommand == "predict":
             callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
         if self.subcommand == "fit":
@@ -164,6 +139,29 @@ class LabCLI(LightningCLI):
             )
         self.trainer_defaults["callbacks"] = callbacks
 
+    def _open_folder(self, root: Path, resolved: dict[str, Any]) -> resume.Earlier | resume.Finished | None:
+        """Choose the run's folder, lock it, and look for what an earlier process left there."""
+        config, runs = self.settings, root / self.name
+        if config.run_id:
+            self.run_dir = root / config.run_id
+            self._take()
+            if config.resume:
+                return resume.look_into(self.run_dir, resolved)
+            if (self.run_dir / "config.yaml").exists():
+                raise UserError(
+                    f"`run_id` (={config.run_id!r}) is taken: {self.run_dir} holds a run; --resume auto goes on with it"
+                )
+            return None
+        found = resume.find(config.resume, runs, resolved) if config.resume else None
+        self.run_dir = found.folder if found else _new_folder(runs)
+        if isinstance(found, resume.Earlier):
+            self._take()
+        return found
+
+    @rank_zero_only
+    def _take(self) -> None:
+        lock.take(self.run_dir)
+
     def _notes(self) -> list[str]:
         """What became of ``--resume``."""
         if self.earlier is None:
@@ -171,10 +169,10 @@ class LabCLI(LightningCLI):
         warnings = [f"warning  {text}; it is set aside" for text in self.earlier.why]
         return [*warnings, f"resume   step {self.earlier.step}, from {self.earlier.checkpoint.name}"]
 
-    def _resolved(self, config: Namespace) -> dict[str, Any]:
+    def resolved(self, config: Namespace) -> dict[str, Any]:
         """The configuration that would repeat this run alone, without its bases."""
         config = config.clone()
-        config.bases = config.resume = None
+        config.bases = config.resume = config.run_id = None
         return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True))
 
     def instantiate_classes(self) -> None:
@@ -220,32 +218,11 @@ class LabCLI(LightningCLI):
         """Test the best checkpoint, and say where everything is."""
         if self.settings.trainer.fast_dev_run:
             return
-        checkpoint = self.trainer.checkpoint_callback
-        best = (checkpoint.best_model_path if isinstance(checkpoint, ModelCheckpoint) else "") or None
-        score = checkpoint.best_model_score if isinstance(checkpoint, ModelCheckpoint) else None
+        best = best_checkpoint(self.trainer)
         if self.settings.final_test:
             self.trainer.test(self.model, self.datamodule, ckpt_path=best, weights_only=True, verbose=False)
-        self._finish(score)
-        self._say_what_next(best)
-
-    @rank_zero_only
-    def _finish(self, score: Tensor | None) -> None:
-        measured = {key: value.item() for key, value in self.trainer.callback_metrics.items()}
-        chosen = {} if score is None else {"val/acc1": score.item()}
-        resume.write_results(self.run_dir, {"steps": self.trainer.global_step} | measured | chosen)
-
-    @rank_zero_only
-    def _say_what_next(self, best: str | None) -> None:
-        print(f"folder   {self.run_dir}")
-        for logger in self.trainer.loggers:
-            if isinstance(logger, tracking.WandbLogger) and logger.files_dir is not None:
-                folder = os.path.relpath(logger.files_dir)
-                print(f"look     uv run wandb leet {folder}")
-                if logger.state.startswith("offline"):
-                    print(f"upload   uv run wandb sync {folder}")
-        if best:
-            config, weights = self.run_dir / "config.yaml", os.path.relpath(best)
-            print(f"again    uv run scconv-lab test --config {config} \\\n             --ckpt_path {weights}")
+        mark_finished(self.trainer, self.record)
+        say_what_next(self.trainer, self.run_dir, best)
 
 
 _QUIET: dict[str, dict[str, Any]] = {

@@ -8,9 +8,9 @@ from typing import Any
 
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from scconv_lab.errors import DivergedError, Stopped, UserError
+from scconv_lab.errors import BusyError, DivergedError, Stopped, UserError
 from scconv_lab.lab_cli import LabCLI
-from scconv_lab.training import tracking
+from scconv_lab.training import lock, tracking
 from scconv_lab.training.together import watch_parent
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -38,8 +38,8 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
             f"{error.filename or 'a file'} cannot be {done} ({error.strerror}): make room, or give another "
             "`trainer.default_root_dir`; the checkpoints that are there still load, and --resume goes on from them"
         ) from error
-    except UserError:
-        code = 2
+    except UserError as error:
+        code = 4 if isinstance(error, BusyError) else 2
         raise
     except DivergedError:
         code = 3
@@ -54,6 +54,7 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
         raise KeyboardInterrupt from None
     finally:
         tracking.finish(code)
+        lock.release()
         signal.signal(signal.SIGTERM, before)
     return code
 

@@ -1,9 +1,12 @@
 """What a fit would do, read and built without doing it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import torch
 from jsonargparse import Namespace
+from lightning.pytorch.cli import LightningArgumentParser
 
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
@@ -24,8 +27,7 @@ def parse_fit(arguments: Sequence[str], *, experiment: str | None) -> Namespace:
     Raises:
         UserError: (a ValueError) for what a fit would refuse to read.
     """
-    quieten()
-    return _ParsedCLI(["fit", *arguments], experiment=experiment).settings
+    return FitParser(experiment).parse(arguments)
 
 
 def build_data(settings: Namespace) -> ImageDataModule:
@@ -59,22 +61,39 @@ def build_classifier(settings: Namespace, data: ImageDataModule, *, with_values:
         return Classifier(**given)
 
 
-class _ParsedCLI(LabCLI):
-    """Parses, and does nothing else."""
+class FitParser(LabCLI):
+    """Parses what stands behind ``scconv-lab fit``, as often as asked, and builds nothing.
+
+    Declaring the keys takes longer than parsing, and is done once.
+
+    Args:
+        experiment: Name of the experiment, where none is given.
+    """
+
+    def __init__(self, experiment: str | None = None):
+        quieten()
+        with suppress(_DeclaredError):
+            super().__init__([], experiment=experiment)
+        self.subcommand = "fit"  # which Lightning's constructor has not come to
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """The one that is read: declaring the keys of the others takes a second."""
         return {"fit": LabCLI.subcommands()["fit"]}
 
-    def before_instantiate_classes(self) -> None:
-        """Name no run."""
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """End the construction here: every key is declared."""
+        raise _DeclaredError
 
-    def instantiate_classes(self) -> None:
-        """Build nothing."""
+    def parse(self, arguments: Sequence[str]) -> Namespace:
+        """Give the settings that configuration files, bases expanded, and keys stand for.
 
-    def after_instantiate_classes(self) -> None:
-        """Read nothing."""
+        Raises:
+            UserError: (a ValueError) for what a fit would refuse to read.
+        """
+        super().parse_arguments(self.parser, ["fit", *arguments])
+        return self.settings
 
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Run nothing."""
+
+class _DeclaredError(Exception):
+    """Every key is declared."""

@@ -25,16 +25,19 @@ LAW = {
 LAW["export"] = {"errors", "config", "models", "training"}
 LAW["parser"] = {*LAW} - {"parser"}
 LAW["keys"] = {*LAW} - {"keys"}
+LAW["checks"] = {"errors"}
+LAW["closing"] = {"training"}
 LAW["lab_cli"] = {*LAW} - {"lab_cli"}
 LAW["launch"] = {*LAW} - {"launch"}
 LAW["plan"] = {*LAW} - {"plan", "export"}
 LAW["cost"] = {*LAW} - {"cost", "export"}
 LAW["doctor"] = {*LAW} - {"doctor", "export", "cost"}
+LAW["sweeps"] = {*LAW} - {"sweeps", "export", "cost", "doctor"}
 LAW["cli"] = {*LAW} - {"cli"}
 
 # who may import a library: parts, or single files
 LIBRARIES = {
-    "lightning": {"data", "training", "parser", "lab_cli", "launch"},
+    "lightning": {"data", "training", "parser", "closing", "lab_cli", "launch", "plan"},
     "wandb": {"training/tracking.py"},
     "triton": set(),
 }

@@ -146,7 +146,7 @@ def require_same_hparams(path: Path, model: Classifier, *, for_training: bool) -
 
 def differences(there: dict[str, Any], here: dict[str, Any]) -> dict[str, str]:
     """What two nested descriptions differ in, by dotted key; what is None or empty counts as absent."""
-    saved, current = _flat(there), _flat(here)
+    saved, current = flat(there), flat(here)
     return {
         key: f"{key} is {saved.get(key)!r} there and {current.get(key)!r} here"
         for key in sorted(saved.keys() | current.keys())
@@ -154,11 +154,12 @@ def differences(there: dict[str, Any], here: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested description by dotted key, without what is None or empty."""
+    items: dict[str, Any] = {}
     for key, item in value.items():
         if isinstance(item, dict) and item:
-            flat |= _flat(item, f"{prefix}{key}.")
+            items |= flat(item, f"{prefix}{key}.")
         elif item not in (None, {}):
-            flat[f"{prefix}{key}"] = list(item) if isinstance(item, tuple) else item
-    return flat
+            items[f"{prefix}{key}"] = list(item) if isinstance(item, tuple) else item
+    return items

@@ -7,7 +7,7 @@ from typing import Any
 
 from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
-from scconv_lab.training.checkpoint import differences
+from scconv_lab.training.checkpoint import differences, flat
 from scconv_lab.training.checkpoint_io import PREVIOUS, load_verified
 from scconv_lab.training.files import write_whole
 
@@ -15,6 +15,7 @@ RESULTS = "results.json"
 """A run's file of final measures; a run that has one is finished."""
 
 _WITHOUT_EFFECT = (
+    "arm",
     "bases",
     "ckpt_path",
     "data.init_args.download",
@@ -23,6 +24,8 @@ _WITHOUT_EFFECT = (
     "experiment",
     "final_test",
     "measure_cost",
+    "resume",
+    "run_id",
     "save_every",
     "trainer.default_root_dir",
     "trainer.enable_",
@@ -80,21 +83,33 @@ def find(asked: str, runs: Path, config: dict[str, Any]) -> Earlier | Finished |
         folder = Path(asked)
         if not (folder / "config.yaml").is_file():
             raise UserError(f"--resume {asked} is not the folder of a run: it has no config.yaml; or give auto")
-        _require_same(folder, config)
-        earlier = _finished(folder) or _last_good(folder, config)
+        earlier = look_into(folder, config)
         if earlier is None:
             raise UserError(f"--resume {asked} has no checkpoint to go on from; start anew without --resume")
         return earlier
     folders = sorted((path.parent for path in runs.glob("*/config.yaml")), reverse=True)
     for folder in folders:
         if not _differing(_configuration(folder), config) and (
-            earlier := _finished(folder) or _last_good(folder, config)
+            earlier := finished(folder) or _last_good(folder, config)
         ):
             return earlier
     for folder in folders:
-        if not _finished(folder) and _candidates(folder):
+        if not finished(folder) and _candidates(folder):
             _require_same(folder, config)
     return None
+
+
+def look_into(folder: Path, config: dict[str, Any]) -> Earlier | Finished | None:
+    """What a run's folder has to go on with: see `find`; None if that is nothing."""
+    if not (folder / "config.yaml").is_file():
+        return None
+    _require_same(folder, config)
+    return finished(folder) or _last_good(folder, config)
+
+
+def effective(config: dict[str, Any]) -> dict[str, Any]:
+    """The keys that a run's weights may depend on, dotted; what is None or empty is left out."""
+    return {key: value for key, value in flat(config).items() if not key.startswith(_WITHOUT_EFFECT)}
 
 
 def write_results(folder: Path, results: dict[str, Any]) -> None:
@@ -118,7 +133,8 @@ def _require_same(folder: Path, config: dict[str, Any]) -> None:
         )
 
 
-def _finished(folder: Path) -> Finished | None:
+def finished(folder: Path) -> Finished | None:
+    """What a run reached; None if it has not finished."""
     file = folder / RESULTS
     return Finished(folder, json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 

@@ -1,0 +1,49 @@
+"""What a fit leaves and says when it has ended."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_only
+
+from scconv_lab.training import resume, tracking
+from scconv_lab.training.provenance import provenance
+from scconv_lab.training.record import RunRecord
+
+
+def best_checkpoint(trainer: Trainer) -> str | None:
+    """The checkpoint of the highest val/acc1, if the fit kept one."""
+    checkpoint = trainer.checkpoint_callback
+    return (checkpoint.best_model_path if isinstance(checkpoint, ModelCheckpoint) else "") or None
+
+
+@rank_zero_only
+def mark_finished(trainer: Trainer, record: RunRecord) -> None:
+    """Write the run's results.json: what was measured and counted, and by which code.
+
+    A run is finished when it is there, never by its exit code. Not to be called before fit and test have ended.
+    """
+    measured: dict[str, Any] = {key: value.item() for key, value in trainer.callback_metrics.items()}
+    checkpoint = trainer.checkpoint_callback
+    if isinstance(checkpoint, ModelCheckpoint) and checkpoint.best_model_score is not None:
+        measured["val/acc1"] = checkpoint.best_model_score.item()
+    counted = {"params": record.cost.params, "macs": record.cost.macs} if record.cost else {}
+    code = {key: value for key, value in provenance().items() if key in ("git_commit", "lock_hash")}
+    resume.write_results(record.run_dir, {"steps": trainer.global_step, **measured, **counted, **code})
+
+
+@rank_zero_only
+def say_what_next(trainer: Trainer, run_dir: Path, best: str | None) -> None:
+    """Print where the run lies, and the commands that show, upload and evaluate it."""
+    print(f"folder   {run_dir}")
+    for logger in trainer.loggers:
+        if isinstance(logger, tracking.WandbLogger) and logger.files_dir is not None:
+            folder = os.path.relpath(logger.files_dir)
+            print(f"look     uv run wandb leet {folder}")
+            if logger.state.startswith("offline"):
+                print(f"upload   uv run wandb sync {folder}")
+    if best:
+        config, weights = run_dir / "config.yaml", os.path.relpath(best)
+        print(f"again    uv run scconv-lab test --config {config} \\\n             --ckpt_path {weights}")

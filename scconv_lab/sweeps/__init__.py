@@ -1,0 +1,1 @@
+"""Many runs of one question: launched, gone on with, and told apart."""

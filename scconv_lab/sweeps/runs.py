@@ -1,0 +1,132 @@
+"""Turns arms and seeds into runs, each with its identity, and builds each net once before any is launched."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from scconv_lab.config import expand_arguments
+from scconv_lab.errors import UserError
+from scconv_lab.plan import FitParser, build_classifier, build_data
+from scconv_lab.sweeps.grid import Arm
+from scconv_lab.training import resume
+
+FOLDER = "sweeps"
+"""Folder of all sweeps' runs within `trainer.default_root_dir`: what two sweeps have in common is run once."""
+_LAYOUT = ("threads", "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy")
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed of one arm.
+
+    Args:
+        id: Names its folder and its W&B run.
+        arm: The arm.
+        seed: Its seed.
+        config: Its resolved configuration, of plain values.
+        settings: The arm's parsed configuration, whose seed is that of the arm's first run.
+    """
+
+    id: str
+    arm: Arm
+    seed: int
+    config: dict[str, Any]
+    settings: Namespace
+
+    @property
+    def root(self) -> Path:
+        """Folder of the folders of all runs."""
+        return Path(self.config["trainer"]["default_root_dir"])
+
+    @property
+    def folder(self) -> Path:
+        """Where it leaves everything."""
+        return self.root / self.id
+
+    @property
+    def processes(self) -> int | None:
+        """How many processes it has; None if that is the machine's to say."""
+        devices = self.config["trainer"].get("devices")
+        count = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdecimal() else -1
+        return count if count > 0 else None
+
+    @property
+    def by_hand(self) -> list[str]:
+        """The arguments of ``scconv-lab`` that a person would type for the same run, in a folder of its own."""
+        return ["fit", *self.arm.arguments, "--seed_everything", str(self.seed)]
+
+
+def identify(config: Mapping[str, Any]) -> str:
+    """Name a run by what its result depends on: a hash of its configuration.
+
+    Folders, loggers and what is shown do not count (see `scconv_lab.training.resume.effective`), nor how many processes
+    and threads share the work, for the batch is that of all of them. With another number of processes batch norm sees
+    other shares of it and sums are taken in another order; a sweep counts that as the same run.
+    """
+    counting = {key: value for key, value in resume.effective(dict(config)).items() if key not in _LAYOUT}
+    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+
+
+def resolve(chosen: Sequence[tuple[Arm, int]]) -> list[Run]:
+    """Parse what is to be run, each arm once.
+
+    Raises:
+        UserError: (a ValueError) with the arm, for what a fit would refuse to read, or if two runs are the same.
+    """
+    parser = FitParser()
+    parsed: dict[str, tuple[Namespace, dict[str, Any]]] = {}
+    runs: dict[str, Run] = {}
+    for arm, seed in chosen:
+        if arm.name not in parsed:
+            try:
+                expanded, _ = expand_arguments(arm.arguments)
+                settings = parser.parse([*expanded, "--seed_everything", str(seed)])
+            except UserError as error:
+                raise UserError(f"arm {arm.name!r}: {error}") from error
+            for key in ("run_id", "resume", "ckpt_path"):
+                if settings[key]:
+                    raise UserError(f"arm {arm.name!r}: `{key}` (={settings[key]!r}) is the sweep's own; leave it out")
+            parsed[arm.name] = settings, _for_a_sweep(parser.resolved(settings))
+        settings, config = parsed[arm.name]
+        config = {**config, "seed_everything": seed}
+        run_id = identify(config)
+        if run_id in runs:
+            other = runs[run_id]
+            raise UserError(
+                f"arms {other.arm.name!r} and {arm.name!r} are the same run (seed {seed}): no key that counts differs; "
+                "remove one of them"
+            )
+        runs[run_id] = Run(run_id, arm, seed, config, settings)
+    return list(runs.values())
+
+
+def _for_a_sweep(config: dict[str, Any]) -> dict[str, Any]:
+    trainer = config["trainer"]
+    root = Path(trainer["default_root_dir"] or "runs") / FOLDER
+    return {**config, "trainer": {**trainer, "default_root_dir": str(root), "enable_progress_bar": False}}
+
+
+def launched(run: Run) -> dict[str, Any]:
+    """What the file of a run that is launched holds: it goes on with what is there."""
+    return {**run.config, "run_id": run.id, "resume": "auto"}
+
+
+def require_buildable(runs: Sequence[Run]) -> None:
+    """Build the net of each arm on the meta device.
+
+    Raises:
+        UserError: (a ValueError) with the arm, if data, net, unit, surgery or optimizer cannot be as asked.
+    """
+    for run in {run.arm.name: run for run in runs}.values():
+        try:
+            data = build_data(run.settings)
+            build_classifier(run.settings, data, with_values=False).configure_optimizers()
+            data.batch_size_per_process(run.processes or 1)
+        except UserError as error:
+            raise UserError(f"arm {run.arm.name!r}: {error}") from error
