@@ -14,6 +14,7 @@ COMMANDS = {
     "validate": "evaluate a checkpoint on the validation split",
     "test": "evaluate a checkpoint on the test set",
     "predict": "write a checkpoint's predictions for the validation split to a CSV file",
+    "sweep": "run the arms and seeds of a sweep's file that are not done yet, here or on a SLURM cluster",
     "cost": "count, and where asked measure, what an experiment's net costs; the paper's tables beside it",
     "export": "write a checkpoint's net as ONNX, torch.export or safetensors, and check the file",
     "doctor": "look for what a run would stumble over, and say what to do",
@@ -61,6 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from scconv_lab.export import run as export
 
             return export(arguments[1:])
+        if arguments[0] == "sweep":
+            from scconv_lab.sweeps.command import run as sweep
+
+            return sweep(arguments[1:])
         if arguments[0] == "cost":
             from scconv_lab.cost import run as cost
 

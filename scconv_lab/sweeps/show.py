@@ -1,0 +1,186 @@
+"""What a sweep shows: events as lines, what is under way as a live table, and its tables."""
+
+import signal
+import statistics
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from scconv_lab.sweeps import ledger
+from scconv_lab.sweeps.runs import Run
+
+_LOG_LINES = 8
+
+
+class Board:
+    """Tells what happens: a line an event, and on a terminal a table of the runs under way below them.
+
+    Args:
+        runs: All runs that were chosen.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = runs
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        self._took: list[float] = []
+        self._arm_width = max((len(run.arm.name) for run in runs), default=0)
+        self._began = time.monotonic()
+
+    def __enter__(self) -> "Board":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.update(Text(""), refresh=True)
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line about the whole sweep."""
+        self._console.print(Text(text))
+
+    def tell(self, run: Run, event: str, detail: str = "") -> None:
+        """Print a line about a run."""
+        clock = time.strftime("%H:%M:%S")
+        line = f"{clock}  {run.arm.name:<{self._arm_width}}  s{run.seed:<3} {event:<11}  {run.id}  {detail}"
+        self.say(line.rstrip())
+
+    def done(self, run: Run, seconds: float) -> None:
+        """Print what a run has reached."""
+        self._took.append(seconds)
+        reached = "  ".join(f"{key} {value:.4f}" for key, value in ledger.results(run).items() if key in _REACHED)
+        count = sum(ledger.state(run) == "done" for run in self.runs)
+        self.tell(run, "done", f"{reached}  {duration(seconds)}  ({count} of {len(self.runs)} done)")
+
+    def update(self, under_way: Sequence[tuple[Run, float]], waiting: int) -> None:
+        """Show the runs under way, each with its seconds so far, and how many wait."""
+        if not self._live:
+            return
+        table = _table("arm", "seed", "run", "epoch", "val/acc1", "time", "left")
+        lefts = []
+        for run, seconds in under_way:
+            progress = ledger.progress(run)
+            left = progress.seconds_left
+            lefts.append(left or 0.0)
+            accuracy = progress.accuracies.get(progress.epoch)
+            table.add_row(
+                Text(run.arm.name),
+                str(run.seed),
+                run.id,
+                f"{progress.epoch}/{progress.epochs}" if progress.epochs else "",
+                f"{accuracy:.4f}" if accuracy is not None else "",
+                duration(seconds),
+                duration(left) if left is not None else "",
+            )
+        table.caption = f"{waiting} waiting{self._left(lefts, waiting)}"
+        table.caption_justify = "left"
+        self._live.update(table, refresh=True)
+
+    def _left(self, lefts: Sequence[float], waiting: int) -> str:
+        if not lefts or (waiting and not self._took):
+            return ""
+        work = sum(lefts) + waiting * (statistics.mean(self._took) if self._took else 0.0)
+        return f", about {duration(max(max(lefts), work / len(lefts)))} left"
+
+
+_REACHED = ("val/acc1", "test/acc1")
+
+
+def print_arms(runs: Sequence[Run]) -> None:
+    """Print a row an arm: its runs that are done, mean and standard deviation of their test/acc1, params and MACs."""
+    table = _table("arm", "n", "test/acc1", "sd", "params", "MACs")
+    other = 0
+    for arm_runs in by_arm(runs):
+        found = [results for run in arm_runs if (results := ledger.results(run))]
+        other += sum(bool(ledger.results(run)) and ledger.by_other_code(run) for run in arm_runs)
+        accuracies = [results["test/acc1"] for results in found if "test/acc1" in results]
+        table.add_row(
+            Text(arm_runs[0].arm.name),
+            str(len(found)) if len(found) == len(arm_runs) else f"{len(found)} of {len(arm_runs)}",
+            f"{statistics.mean(accuracies):.4f}" if accuracies else "",
+            f"{statistics.stdev(accuracies):.4f}" if len(accuracies) > 1 else "",
+            f"{found[0]['params']:,}" if found else "",
+            f"{found[0]['macs']:,}" if found else "",
+        )
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    if other:
+        print(f"{other} of these runs are of another commit or lock file than is here now")
+
+
+def print_runs(rows: Iterable[Sequence[str]], *columns: str) -> None:
+    """Print a row a run."""
+    table = _table(*columns)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+def print_failures(runs: Sequence[Run]) -> None:
+    """Print why each failed run did, with the last lines of its log."""
+    for run in runs:
+        if ledger.state(run) != "failed":
+            continue
+        codes = [attempt.get("code") for attempt in ledger.attempts(run)]
+        print(f"\nfailed   arm {run.arm.name}, seed {run.seed}: {', then '.join(why_ended(code) for code in codes)}")
+        print(f"         {run.folder / ledger.LOG} ends in")
+        for line in ledger.last_lines(run, _LOG_LINES):
+            print(f"         | {line}")
+
+
+def by_arm(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs of each arm, in their order."""
+    arms: dict[str, list[Run]] = {}
+    for run in runs:
+        arms.setdefault(run.arm.name, []).append(run)
+    return list(arms.values())
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: "45 s", "3 min 20 s", "5 h 07 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def why_ended(code: int | None) -> str:
+    """An exit code in words."""
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        return f"killed by {name}{', as the kernel does for want of memory' if name == 'SIGKILL' else ''}"
+    return _WHY.get(code, f"exit code {code}")
+
+
+_WHY: dict[int | None, str] = {
+    0: "ended before it was finished",
+    1: "crashed",
+    2: "exit code 2, something to mend",
+    3: "diverged",
+    130: "ended by SIGINT",
+    143: "ended by SIGTERM",
+    138: "ended by SIGUSR1",
+}
+
+
+def _table(*columns: str) -> Table:
+    """Columns of text to the left, of numbers to the right; nothing wraps."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for name in columns:
+        table.add_column(name, justify="left" if name in _TEXTS else "right", no_wrap=True, overflow="ignore")
+    return table
+
+
+_TEXTS = ("arm", "run", "state", "found")

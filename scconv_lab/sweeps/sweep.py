@@ -1,0 +1,156 @@
+"""A sweep, from its file to its table."""
+
+import signal
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scconv_lab.config import nearest
+from scconv_lab.errors import UserError
+from scconv_lab.sweeps import ledger
+from scconv_lab.sweeps.file import SweepFile, read_sweep
+from scconv_lab.sweeps.grid import Arm, expand, select
+from scconv_lab.sweeps.local import Local
+from scconv_lab.sweeps.planning import plan_arms
+from scconv_lab.sweeps.runs import Run, require_buildable, resolve
+from scconv_lab.sweeps.show import Board, duration, print_arms, print_failures, print_runs
+from scconv_lab.sweeps.slots import cores
+from scconv_lab.sweeps.slots import gpus as find_gpus
+
+
+class Sweep:
+    """The runs of a file that were chosen; what cannot be run is refused here.
+
+    Args:
+        file: The sweep's file.
+        configs: Configuration files for all runs.
+        overrides: Keys for all runs.
+        only: Conditions of the runs that are chosen.
+
+    Raises:
+        UserError: (a ValueError) if the file, an arm of it, or a net cannot be as asked; nothing is launched then.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        configs: Sequence[Path] = (),
+        overrides: Mapping[str, Any] | None = None,
+        only: Sequence[str] = (),
+    ) -> None:
+        self.file = read_sweep(file)
+        arms = expand(self.file, configs=configs, overrides=overrides)
+        every = [(arm, seed) for arm in arms for seed in self.file.seeds]
+        if self.file.early_stop:
+            _require_arm(self.file, self.file.early_stop.reference, arms)
+        chosen = select(every, only)
+        self.runs: list[Run] = [run for run in resolve(every) if (run.arm, run.seed) in chosen]
+        require_buildable([run for run in self.runs if ledger.state(run) != "done"])
+
+    def states(self) -> dict[str, str]:
+        """The state of each run by its id."""
+        return {run.id: ledger.state(run) for run in self.runs}
+
+    def forgive(self) -> None:
+        """Let what failed or was stopped early be tried again."""
+        for run in self.runs:
+            if ledger.state(run) in ("failed", "stopped"):
+                ledger.forgive(run)
+
+    def launch(self, *, gpus: str | None = None, workers: int | None = None) -> int:
+        """Run what is not done on this machine, and print the table of arms.
+
+        Returns:
+            0 if every run is done or was stopped by the file's own rule, 1 if one has failed, 128 + n if signal n
+            ended the sweep.
+        """
+        states = Counter(self.states().values())
+        print(f"sweep    {self.file.name}, {len(self.runs)} runs: {_counted(states)}")
+        with Board(self.runs) as board:
+            local = Local(
+                self.runs,
+                gpus=find_gpus(gpus),
+                workers=workers or cores(),
+                board=board,
+                early_stop=self.file.early_stop,
+            )
+            local.launch()
+        print()
+        print_arms(self.runs)
+        print_failures(self.runs)
+        left = Counter(self.states().values())
+        if local.signum and left["done"] < len(self.runs):
+            name = signal.Signals(local.signum).name
+            print(f"\nended by {name}: {_counted(left)}; the same command goes on")
+            return 128 + local.signum
+        return 0 if left["done"] + left["stopped"] == len(self.runs) else 1
+
+    def print_status(self) -> int:
+        """Print what has become of each run."""
+        rows = []
+        for run in self.runs:
+            progress, reached = ledger.progress(run), ledger.results(run)
+            rows.append(
+                [
+                    run.arm.name,
+                    str(run.seed),
+                    run.id,
+                    ledger.state(run),
+                    f"{progress.epoch}/{progress.epochs}" if progress.epochs else "",
+                    f"{reached.get('val/acc1', progress.accuracies.get(progress.epoch, 0.0)):.4f}"
+                    if progress.epoch
+                    else "",
+                    f"{reached['test/acc1']:.4f}" if "test/acc1" in reached else "",
+                    "other code" if reached and ledger.by_other_code(run) else ledger.stopped_early(run) or "",
+                ]
+            )
+        print_runs(rows, "arm", "seed", "run", "state", "epoch", "val/acc1", "test/acc1", "found")
+        print(f"\n{_counted(Counter(self.states().values()))}; folders are {self.runs[0].root}/RUN")
+        return 0
+
+    def print_plan(self, *, probe: bool) -> int:
+        """Print each run with what it costs, and an estimate of the time of those that are not done."""
+        plans = plan_arms(self.runs, probe=probe)
+        rows = []
+        device_seconds, unknown, sources = 0.0, 0, set()
+        for run in self.runs:
+            plan, state = plans[run.arm.name], ledger.state(run)
+            rows.append(
+                [
+                    run.arm.name,
+                    str(run.seed),
+                    run.id,
+                    state,
+                    f"{plan.params:,}",
+                    f"{plan.macs:,}",
+                    duration(plan.seconds) if plan.seconds else "",
+                ]
+            )
+            if state == "done":
+                continue
+            if plan.seconds is None:
+                unknown += 1
+            else:
+                device_seconds += plan.seconds * (run.processes or 1)
+                sources.add(plan.source)
+        print_runs(rows, "arm", "seed", "run", "state", "params", "MACs", "time")
+        print(f"\n{_counted(Counter(self.states().values()))}")
+        if sources:
+            print(f"to do    {device_seconds / 3600:.2f} device-hours, by {' and '.join(sorted(sources))}")
+        if unknown:
+            print(
+                f"to do    {unknown} runs of a time that nothing is known of; --probe times a few steps of each arm here"
+            )
+        return 0
+
+
+def _require_arm(file: SweepFile, name: str, arms: Sequence[Arm]) -> None:
+    names = [arm.name for arm in arms]
+    if name not in names:
+        raise UserError(f"{file.path}: `early_stop.reference` (={name!r}) is no arm{nearest(name, names)}")
+
+
+def _counted(states: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in states.items())

@@ -1,0 +1,82 @@
+"""One run in a process of its own, forked from one that has the imports behind it."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+# the fit itself, and what its data, optimizer and record import when they are first used
+_PRELOADED = ["scconv_lab.launch", "scconv_lab.cli", "sklearn.datasets", "sklearn.model_selection", "torch._dynamo"]
+_context = multiprocessing.get_context("forkserver")
+
+
+def warm_up() -> None:
+    """Start the process that all are forked from; it imports while the caller goes on."""
+    _context.set_forkserver_preload(_PRELOADED)
+    multiprocessing.forkserver.ensure_running()
+
+
+def start(arguments: Sequence[str], *, log: Path, environment: Mapping[str, str], threads: int | None) -> BaseProcess:
+    """Run ``scconv-lab`` as a process group of its own that ends with this process, and write what it prints to a log.
+
+    Args:
+        arguments: Behind ``scconv-lab``.
+        log: A file that is appended to.
+        environment: Variables beside this process's.
+        threads: CPU threads, where the run's configuration names none; None is torch's choice.
+    """
+    script = shutil.which(sys.argv[0]) or sys.argv[0]
+    process = _context.Process(target=_work, args=([script, *arguments], log, dict(environment), threads))
+    process.start()
+    return process
+
+
+def end(process: BaseProcess) -> None:
+    """Ask a run to end; it leaves a checkpoint."""
+    if process.pid is not None and process.is_alive():
+        os.kill(process.pid, signal.SIGTERM)
+
+
+def kill(process: BaseProcess) -> None:
+    """Kill a run and all that it has started; what is gone already is no error."""
+    if process.pid is not None:
+        process.kill()  # which may have no group of its own yet
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _work(argv: list[str], log: Path, environment: dict[str, str], threads: int | None) -> None:
+    os.setsid()
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, sys.stdout.fileno())
+    os.dup2(output, sys.stderr.fileno())
+    threading.Thread(target=_end_with_launcher, daemon=True).start()
+    os.environ.update(environment)
+    sys.argv = argv  # from which Lightning starts the other processes of a run
+    import torch
+
+    from scconv_lab.cli import main
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        code = main(argv[1:])
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    sys.exit(code)
+
+
+def _end_with_launcher() -> None:
+    launcher = multiprocessing.parent_process()
+    assert launcher is not None
+    wait([launcher.sentinel])
+    os.killpg(os.getpid(), signal.SIGKILL)
