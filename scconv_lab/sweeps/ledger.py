@@ -3,6 +3,7 @@
 import fcntl
 import json
 import re
+import signal
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,6 +100,11 @@ def attempts(run: Run) -> list[dict[str, Any]]:
 def failures(run: Run) -> int:
     """How often a run has failed."""
     return sum(attempt.get("code") not in ENDED_IN_ORDER for attempt in attempts(run) if "stopped" not in attempt)
+
+
+def was_killed(run: Run) -> bool:
+    """Whether a run failed by nothing but SIGKILL, which may say more of the machine than of the run."""
+    return all(attempt.get("code") in (*ENDED_IN_ORDER, -signal.SIGKILL) for attempt in attempts(run))
 
 
 def stopped_early(run: Run) -> str | None:

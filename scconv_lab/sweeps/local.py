@@ -82,6 +82,8 @@ class Local:
             UserError: (a ValueError) if a run needs more GPUs than there are, before anything is launched.
         """
         for run in self.runs:
+            if ledger.state(run) == "failed" and ledger.was_killed(run):
+                ledger.forgive(run)
             state = ledger.state(run)
             if state == "running":
                 self._elsewhere.append(run)
@@ -104,6 +106,7 @@ class Local:
         for job in [job for job in self._jobs if not job.process.is_alive()]:
             self._jobs.remove(job)
             self._end(job)
+            self._next_look["logs"] = 0.0
         if self._due("elsewhere", _LOOK_ELSEWHERE_S):
             self._look_elsewhere()
         while self._waiting and not self._asked and self._start(self._waiting[0]):

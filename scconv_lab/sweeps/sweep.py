@@ -92,6 +92,7 @@ class Sweep:
         rows = []
         for run in self.runs:
             progress, reached = ledger.progress(run), ledger.results(run)
+            accuracy = reached.get("val/acc1", progress.accuracies.get(progress.epoch))
             rows.append(
                 [
                     run.arm.name,
@@ -99,9 +100,7 @@ class Sweep:
                     run.id,
                     ledger.state(run),
                     f"{progress.epoch}/{progress.epochs}" if progress.epochs else "",
-                    f"{reached.get('val/acc1', progress.accuracies.get(progress.epoch, 0.0)):.4f}"
-                    if progress.epoch
-                    else "",
+                    f"{accuracy:.4f}" if accuracy is not None else "",
                     f"{reached['test/acc1']:.4f}" if "test/acc1" in reached else "",
                     "other code" if reached and ledger.by_other_code(run) else ledger.stopped_early(run) or "",
                 ]
@@ -140,9 +139,7 @@ class Sweep:
         if sources:
             print(f"to do    {device_seconds / 3600:.2f} device-hours, by {' and '.join(sorted(sources))}")
         if unknown:
-            print(
-                f"to do    {unknown} runs of a time that nothing is known of; --probe times a few steps of each arm here"
-            )
+            print(f"to do    {unknown} runs that nothing is known of; --probe times a few steps of each arm here")
         return 0
 
 

@@ -96,8 +96,9 @@ def require_equal(run: Path, whole: Path) -> None:
     """Weights, optimizer, schedule, loops, best score, generators and results, to the last bit."""
     for name in ("last", "best"):
         ours, theirs = (load(folder / "checkpoints" / f"{name}.ckpt") for folder in (run, whole))
-        for content in (ours, theirs):  # the folder's name is its start, and the logger changes nothing
-            content["configuration"]["trainer"].pop("logger", None)
+        for content in (ours, theirs):  # the folder's name is its start, and places and loggers change nothing
+            for place in ("logger", "default_root_dir"):
+                content["configuration"]["trainer"].pop(place, None)
             for state in content["callbacks"].values():
                 state.pop("dirpath", None)
         assert differing(ours, theirs) == []
