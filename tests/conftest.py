@@ -57,7 +57,7 @@ def command(workspace: Path) -> Command:
 
 @pytest.fixture(scope="session")
 def quick_run(command: Command, workspace: Path) -> Run:
-    """README's first command, run once for all tests that look at what it leaves."""
+    """README's first fit, run once for all tests that look at what it leaves."""
     arguments = ["fit", "--config", "experiments/ablation_sru.yaml", "--config", "configs/scale/quick.yaml"]
     finished = command(*arguments)
     assert finished.returncode == 0, finished.stderr

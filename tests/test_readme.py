@@ -3,11 +3,14 @@
 import re
 import shlex
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from scconv_lab.cli import main
+from scconv_lab.sweeps.file import read_sweep
+from scconv_lab.sweeps.grid import expand
 from tests.runs import REPOSITORY, Command, Run
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -15,7 +18,8 @@ SHELL = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) f
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 FIRST, SECOND, *OTHERS = SHELL
 COSTS = [line for line in OTHERS if "scconv-lab cost " in line]
-FITS = [line for line in OTHERS if line not in COSTS]
+SWEEPS = [line for line in OTHERS if "scconv-lab sweep " in line]
+FITS = [line for line in OTHERS if "scconv-lab fit " in line]
 SLOW = ("--device", "--paper")
 
 
@@ -26,32 +30,51 @@ def arguments(line: str) -> list[str]:
 
 
 def test_the_two_commands_are_what_is_run() -> None:
-    assert arguments(FIRST) == [
-        "fit",
-        "--config",
-        "experiments/ablation_sru.yaml",
-        "--config",
-        "configs/scale/quick.yaml",
-    ]
+    assert arguments(FIRST)[:2] == ["sweep", "experiments/sweeps/table1.yaml"]
+    assert sorted([*COSTS, *SWEEPS, *FITS]) == sorted(OTHERS)
     assert SECOND == "uv run --locked pytest"
     assert SECOND in (REPOSITORY / ".ci/run").read_text(encoding="utf-8").splitlines()
 
 
-def test_first_command_learns_digits_and_says_where_the_run_lies(quick_run: Run) -> None:
+@pytest.mark.slow
+def test_first_command_is_done_in_five_minutes_and_once(command: Command) -> None:
+    began = time.monotonic()
+    finished = command(*arguments(FIRST), timeout=400)
+    seconds = time.monotonic() - began
+    assert (finished.returncode, finished.stderr) == (0, "")
+    (block,) = re.findall(r"typed again it prints the table alone:\n\n```text\n(.*?)```", README, re.DOTALL)
+    head, _, table = block.partition("...\n")
+    for line in [*head.splitlines()[:1], *table.splitlines()[1:]]:
+        assert measured_apart(line) in map(measured_apart, finished.stdout.splitlines())
+    shown = re.findall(r"(\S+) +s(\d) +done +(\w{12}) ", block)
+    assert shown
+    assert set(shown) <= set(re.findall(r"(\S+) +s(\d) +done +(\w{12}) ", finished.stdout))
+    again = command(*arguments(FIRST))
+    assert again.returncode == 0
+    assert again.stdout.splitlines()[2:] == finished.stdout.splitlines()[-8:]
+    assert seconds < 300
+
+
+def measured_apart(line: str) -> str:
+    """A line of a table without what is measured."""
+    return re.sub(r"0\.\d{4}", "N", line).rstrip()
+
+
+def test_first_fit_learns_digits_and_says_where_the_run_lies(quick_run: Run) -> None:
     assert max(quick_run.console("val/acc1")) > 0.95
     assert (quick_run.folder / "config.yaml").is_file()
     for line in ("look     uv run wandb leet runs/", "upload   uv run wandb sync runs/"):
         assert line in quick_run.output
 
 
-def test_output_in_readme_is_the_first_commands(quick_run: Run) -> None:
+def test_output_in_readme_is_the_first_fits(quick_run: Run) -> None:
     """Names, counts and layout; measured values, seconds and the folder's name differ from run to run."""
 
     def shape(text: str) -> list[str]:
         text = re.sub(r"\d{8}[-_]\d{6}(-\w{8})?", "TIME", text)
         return [re.sub(r"\d+\.\d+", "N", line) for line in text.splitlines()]
 
-    (block,) = re.findall(r"What the first prints:\n\n```text\n(.*?)```", README, re.DOTALL)
+    (block,) = re.findall(r"configs/scale/quick.yaml\n```\n\n```text\n(run .*?)```", README, re.DOTALL)
     printed, shown = shape(quick_run.output), shape(block)
     cut = shown.index("...")
     head, tail = shown[:cut], shown[cut + 1 :]
@@ -59,7 +82,24 @@ def test_output_in_readme_is_the_first_commands(quick_run: Run) -> None:
     assert printed[-len(tail) :] == tail
 
 
-@pytest.mark.parametrize("line", [line for line in FITS if "ddp" not in line])
+@pytest.mark.parametrize("line", SWEEPS)
+def test_sweeps_are_planned_and_told(
+    line: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    assert main(arguments(line)) == 0
+    assert re.search(r"^S +0 +ef06d0d4a20f ", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_the_sweep_in_readme_is_one(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    file = tmp_path / "experiments/sweeps/alpha.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(block)
+    assert [arm.name for arm in expand(read_sweep(file))] == ["alpha=0.25", "alpha=0.5", "alpha=0.75"]
+
+
+@pytest.mark.parametrize("line", [line for line in FITS[1:] if "ddp" not in line])
 def test_other_commands_run(
     line: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

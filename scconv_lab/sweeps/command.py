@@ -49,10 +49,6 @@ def run(arguments: Sequence[str]) -> int:
         return sweep.print_plan(probe=options.probe)
     if options.retry_failed:
         sweep.forgive()
-    if options.launcher == "slurm":
-        return sweep.submit(options.slurm, dry_run=options.dry_run)
-    if options.launcher == "wandb":
-        return sweep.define_for_agents()
     return sweep.launch(gpus=options.gpus, workers=options.workers)
 
 

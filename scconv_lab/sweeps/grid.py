@@ -140,7 +140,7 @@ def _arm(
     resources = Resources(
         **{key: value for part in (sweep.resources, *(r.resources for r in rules)) for key, value in part.items()}
     )
-    files = [sweep.experiment, *configs, *(file for keys in settings for file in keys["config"])]
+    files = [sweep.experiment, *configs, *(file for keys in settings for file in keys.get("config", ()))]
     keys: dict[str, Any] = {}
     for part in [*settings, overrides]:
         keys |= {key: value for key, value in part.items() if key != "config"}
