@@ -14,6 +14,7 @@ from typing import Any
 from scconv_lab.errors import UserError
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.runs import Run
+from scconv_lab.sweeps.script import console_script
 from scconv_lab.training.files import write_whole
 
 FOLDER = "slurm"
@@ -173,7 +174,7 @@ def _text(script: Path, name: str, needs: _Needs, count: int, given: Mapping[str
     }
     variables = {
         "list": _list_file(script.absolute()),
-        "scconv_lab": _command(),
+        "scconv_lab": console_script(),
         "in_order": "|".join(map(str, ledger.ENDED_IN_ORDER)),
         "most_failures": ledger.MOST_FAILURES,
         "most_restarts": MOST_RESTARTS,
@@ -189,12 +190,6 @@ def _text(script: Path, name: str, needs: _Needs, count: int, given: Mapping[str
 
 def _directive(key: str, value: str | bool) -> str:
     return f"#SBATCH --{key}" if value is True else f"#SBATCH --{key}={shlex.quote(str(value))}"
-
-
-def _command() -> str:
-    """The command that this environment has installed; `uv run` between it and srun would leave it an orphan."""
-    beside = Path(sys.executable).with_name("scconv-lab")
-    return str(beside) if beside.exists() else shutil.which("scconv-lab") or "scconv-lab"
 
 
 def submit(jobs: Iterable[ArrayJob]) -> list[str]:

@@ -3,12 +3,13 @@
 import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
-from scconv_lab.sweeps import ledger
+from scconv_lab.sweeps import ledger, slurm
 from scconv_lab.sweeps.file import SweepFile, read_sweep
 from scconv_lab.sweeps.grid import Arm, expand, select
 from scconv_lab.sweeps.local import Local
@@ -50,8 +51,13 @@ class Sweep:
         require_buildable([run for run in self.runs if ledger.state(run) != "done"])
 
     def states(self) -> dict[str, str]:
-        """The state of each run by its id."""
-        return {run.id: ledger.state(run) for run in self.runs}
+        """The state of each run by its id, what waits in SLURM's queue included."""
+        queued = slurm.queued(self.runs[0].root, self.file.name)
+        found = {run.id: ledger.state(run) for run in self.runs}
+        return {
+            run: "queued" if run in queued and state in ("new", "interrupted") else state
+            for run, state in found.items()
+        }
 
     def forgive(self) -> None:
         """Let what failed or was stopped early be tried again."""
@@ -87,9 +93,30 @@ class Sweep:
             return 128 + local.signum
         return 0 if left["done"] + left["stopped"] == len(self.runs) else 1
 
+    def submit(self, given: Sequence[str], *, dry_run: bool) -> int:
+        """Hand what is neither done, failed, under way nor queued to SLURM.
+
+        Args:
+            given: Options of sbatch as KEY=VALUE.
+            dry_run: Print the scripts, and submit nothing.
+        """
+        states = self.states()
+        todo = [run for run in self.runs if states[run.id] in ("new", "interrupted")]
+        print(f"sweep    {self.file.name}, {len(self.runs)} runs: {_counted(Counter(states.values()))}")
+        jobs = slurm.scripts(todo, self.file.name, slurm.options(self.file.slurm, given), datetime.now())
+        if dry_run:
+            for job in jobs:
+                print(f"\n# {job.script}\n{job.text}", end="")
+            return 0
+        for job, job_id in zip(jobs, slurm.submit(jobs), strict=True):
+            print(f"job      {job_id}, {len(job.runs)} runs: {job.script}")
+        print("\n--status shows them; typed again, the command submits what is neither done nor queued")
+        return 0
+
     def print_status(self) -> int:
         """Print what has become of each run."""
         rows = []
+        states, jobs = self.states(), slurm.queued(self.runs[0].root, self.file.name)
         for run in self.runs:
             progress, reached = ledger.progress(run), ledger.results(run)
             accuracy = reached.get("val/acc1", progress.accuracies.get(progress.epoch))
@@ -98,11 +125,13 @@ class Sweep:
                     run.arm.name,
                     str(run.seed),
                     run.id,
-                    ledger.state(run),
+                    states[run.id],
                     f"{progress.epoch}/{progress.epochs}" if progress.epochs else "",
                     f"{accuracy:.4f}" if accuracy is not None else "",
                     f"{reached['test/acc1']:.4f}" if "test/acc1" in reached else "",
-                    "other code" if reached and ledger.by_other_code(run) else ledger.stopped_early(run) or "",
+                    "other code"
+                    if reached and ledger.by_other_code(run)
+                    else ledger.stopped_early(run) or jobs.get(run.id, ""),
                 ]
             )
         print_runs(rows, "arm", "seed", "run", "state", "epoch", "val/acc1", "test/acc1", "found")

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-import shutil
+import runpy
 import signal
 import sys
 import threading
@@ -12,6 +12,8 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from scconv_lab.sweeps.script import console_script
 
 # the fit itself, and what its data, optimizer and record import when they are first used
 _PRELOADED = ["scconv_lab.launch", "scconv_lab.cli", "sklearn.datasets", "sklearn.model_selection", "torch._dynamo"]
@@ -33,8 +35,7 @@ def start(arguments: Sequence[str], *, log: Path, environment: Mapping[str, str]
         environment: Variables beside this process's.
         threads: CPU threads, where the run's configuration names none; None is torch's choice.
     """
-    script = shutil.which(sys.argv[0]) or sys.argv[0]
-    process = _context.Process(target=_work, args=([script, *arguments], log, dict(environment), threads))
+    process = _context.Process(target=_work, args=([console_script(), *arguments], log, dict(environment), threads))
     process.start()
     return process
 
@@ -63,16 +64,13 @@ def _work(argv: list[str], log: Path, environment: dict[str, str], threads: int 
     sys.argv = argv  # from which Lightning starts the other processes of a run
     import torch
 
-    from scconv_lab.cli import main
-
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        code = main(argv[1:])
+        runpy.run_path(argv[0], run_name="__main__")
     except Exception:
         traceback.print_exc()
-        code = 1
-    sys.exit(code)
+        sys.exit(1)
 
 
 def _end_with_launcher() -> None:
