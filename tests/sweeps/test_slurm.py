@@ -1,6 +1,5 @@
 """A sweep on SLURM: what is asked for, what a task does whatever becomes of its run, and both on a real cluster."""
 
-import json
 import os
 import re
 import shlex
@@ -396,10 +395,10 @@ def test_a_run_that_does_not_end_is_left_behind(task: Task) -> None:
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def real() -> Iterator[Cluster]:
     if reason := why_not():
         pytest.skip(reason)
-    with cluster(tmp_path_factory.mktemp("cluster")) as here:
+    with cluster() as here:
         yield here
 
 
@@ -428,6 +427,7 @@ def there(real: Cluster, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> It
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     yield workspace
+    monkeypatch.chdir("/")
     wait_for(lambda: not left_over(workspace), "the end of all processes", seconds=30)
 
 
@@ -465,16 +465,16 @@ def test_an_array_with_two_processes_a_failure_and_an_end_by_hand(real: Cluster,
     }
     assert log(runs["crash"]).count("RuntimeError: this net crashes") == 2
     assert log(runs["two"]).count("\nepoch 1/1 ") == 1
-    assert json.loads((runs["two"].folder / "results.json").read_text())["steps"] == 20
+    assert ledger.results(runs["two"])["steps"] == ledger.results(runs["plain"])["steps"]
 
 
 @pytest.mark.slow
 def test_a_run_that_loses_its_place_and_then_its_node_ends_as_if_it_had_not(real: Cluster, there: Path) -> None:
-    run = resolved(there, CPU | {"trainer.max_epochs": 12, "data.init_args.num_workers": 1})["plain"]
+    run = resolved(there, CPU | {"trainer.max_epochs": 15, "data.init_args.num_workers": 1})["plain"]
     launched = Launched(real, [run])
     (job,) = launched.ids.values()
 
-    wait_for(lambda: "\nepoch 3/12" in log(run), "epoch 3")
+    wait_for(lambda: "\nepoch 3/15" in log(run), "epoch 3")
     real("sbatch", "--partition=hi", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true")
     wait_for(lambda: launched.queued(run) == f"pending (BeginTime), job {job}", "another job to take its place")
     assert noted(run) == [143]
@@ -486,14 +486,13 @@ def test_a_run_that_loses_its_place_and_then_its_node_ends_as_if_it_had_not(real
     epochs = log(run).count("\nepoch ")
     wait_for(lambda: log(run).count("\nepoch ") >= epochs + 2, "two epochs more")
     node = real.jobs()[job][1]
-    real("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    real.lose(node)
     real.release(job)
     wait_for(lambda: job in real.jobs() and real.jobs()[job][1] not in ("", node), "another node")
     wait_for(launched.over, "its end")
 
     assert ledger.state(run) == "done"
-    assert noted(run)[-1] == 0
-    assert ledger.failures(run) == 0
+    assert noted(run) == [143, 143, 0]
     assert log(run).count("\n$ scconv-lab fit ") == log(run).count("\nresume   ") == 3
     straight = ["scconv-lab", "fit", "--config", str(ledger.run_file(run)), "--trainer.default_root_dir", "straight"]
     subprocess.run(straight, check=True, capture_output=True)
