@@ -28,7 +28,8 @@ experiment: ../experiments/baseline.yaml
 grid: {arm: {plain: {}, two: {}, long: {}, crash: {net: {class_path: tests.sweeps.faulty.Crashing}}}}
 seeds: [0]
 rules:
-  - {when: {arm: two}, resources: {gpus: 2}, keys: {optimizer.lr: 0.05}}
+  - {when: {arm: two}, keys: {optimizer.lr: 0.05}}
+  - {when: {arm: [two, crash]}, resources: {gpus: 2}}
   - {when: {arm: long}, resources: {minutes: 600}, keys: {optimizer.lr: 0.02}}
 """
 CPU = {"trainer.accelerator": "cpu"}
@@ -112,14 +113,14 @@ def test_a_script_for_each_count_of_gpus_and_time(runs: dict[str, Run]) -> None:
     options = slurm.options({"partition": "main", "comment": "ours: 5 % #1", "time": "30"}, ["exclusive=true"])
     first, second, third = slurm.scripts(on_gpus, "small", options, WHEN)
     assert [[run.arm.name for run in job.runs] for job in (first, second, third)] == [
-        ["plain", "crash"],
-        ["two"],
+        ["plain"],
+        ["two", "crash"],
         ["long"],
     ]
     assert first.script == Path("runs/sweeps/slurm/small-20260102-030405-1.sh")
     assert directives(first) == {
         "job-name": "small",
-        "array": "0-1",
+        "array": "0-0",
         "chdir": str(Path.cwd()),
         "output": f"{Path.cwd()}/runs/sweeps/slurm/small-20260102-030405-1.%A_%a.txt",
         "open-mode": "append",
@@ -133,7 +134,7 @@ def test_a_script_for_each_count_of_gpus_and_time(runs: dict[str, Run]) -> None:
         "comment": "ours: 5 % #1",
         "exclusive": "",
     }
-    assert directives(second).items() >= {"array": "0-0", "ntasks-per-node": "2", "gres": "gpu:2", "time": "30"}.items()
+    assert directives(second).items() >= {"array": "0-1", "ntasks-per-node": "2", "gres": "gpu:2", "time": "30"}.items()
     assert directives(third).items() >= {"gres": "gpu:1", "time": "600"}.items()
     assert {
         directives(job)["time"] for job in slurm.scripts(on_gpus, "small", slurm.options({}, ["time=9"]), WHEN)
@@ -221,7 +222,7 @@ def test_what_is_queued(runs: dict[str, Run], programs: Path, capsys: pytest.Cap
     assert slurm.queued(root, "small") == {}
     assert capsys.readouterr().err == ""  # nothing was submitted from here
     stand_in(programs, "sbatch", "echo 7")
-    job, *_ = slurm.scripts([runs["plain"], runs["crash"]], "small", slurm.options({}), WHEN)
+    (job,) = slurm.scripts([runs["two"], runs["crash"]], "small", slurm.options({}), WHEN)
     slurm.submit([job])
     script = job.script.absolute()
     lines = [
@@ -232,7 +233,7 @@ def test_what_is_queued(runs: dict[str, Run], programs: Path, capsys: pytest.Cap
     ]
     stand_in(programs, "squeue", f'[[ "$*" == *--name=small* ]] && cat <<< {shlex.quote(chr(10).join(lines))}')
     assert slurm.queued(root, "small") == {
-        runs["plain"].id: "pending (Priority), job 7_0",
+        runs["two"].id: "pending (Priority), job 7_0",
         runs["crash"].id: "running, job 7_1",
     }
     assert slurm.queued(root, "other") == {}
@@ -444,7 +445,7 @@ def noted(run: Run) -> list[Any]:
 def test_an_array_with_two_processes_a_failure_and_an_end_by_hand(real: Cluster, there: Path) -> None:
     runs = resolved(there, CPU | {"trainer.max_epochs": 1})
     launched = Launched(real, list(runs.values()))
-    assert [len(job.runs) for job in launched.jobs] == [2, 1, 1]
+    assert [len(job.runs) for job in launched.jobs] == [1, 2, 1]
     long = launched.ids["long"]
     wait_for(lambda: real.jobs()[long][0] == "RUNNING", "its start")
     assert launched.queued(runs["long"]) == f"running, job {long}"
@@ -463,7 +464,9 @@ def test_an_array_with_two_processes_a_failure_and_an_end_by_hand(real: Cluster,
         "two": [0],
         "crash": [1, 1],
     }
-    assert log(runs["crash"]).count("RuntimeError: this net crashes") == 2
+    crash = log(runs["crash"])
+    assert crash.count("\n[rank0]: RuntimeError: this net crashes\n") == 2, "srun killed it before it said why"
+    assert len(re.findall("^srun: error: n[12]: task 0: Exited with exit code 1$", crash, re.MULTILINE)) == 2
     assert log(runs["two"]).count("\nepoch 1/1 ") == 1
     assert ledger.results(runs["two"])["steps"] == ledger.results(runs["plain"])["steps"]
 
