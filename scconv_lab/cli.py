@@ -104,5 +104,5 @@ def _one_line(message: str) -> str:
 
 def _say(line: str) -> None:
     """One line for all processes of a run."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) == "0":
         print(f"scconv-lab: {line}", file=sys.stderr)

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from scconv_lab.errors import BusyError, DivergedError, Stopped, UserError
 from scconv_lab.lab_cli import LabCLI
 from scconv_lab.training import lock, tracking
-from scconv_lab.training.together import watch_parent
+from scconv_lab.training.together import stay_behind, watch_parent
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
@@ -56,6 +56,7 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
         tracking.finish(code)
         lock.release()
         signal.signal(signal.SIGTERM, before)
+        stay_behind(code)
     return code
 
 

@@ -76,6 +76,7 @@ fit() {
   wait "$srun"
   code=$?
   [ "$code" -eq 0 ] || why_ended "$start"
+  [ -z "$cancelled" ] || [ -e "$folder/results.json" ] || code=143 # srun passes on 0 where a node is lost
   printf '{"code": %d, "seconds": %d, "launcher": "slurm", "job": "%s"}\n' "$code" "$((SECONDS - began))" "$job" \
     >> "$attempts"
 }

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 FIRST = "SCCONV_LAB_FIRST_PROCESS"
 """Environment variable that holds the id of a run's first process."""
 _SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_TO_SAY_WHY = 10.0
 
 
 def watch_parent() -> None:
@@ -24,6 +25,15 @@ def watch_parent() -> None:
     else:
         parent = int(os.environ.get(FIRST, os.getppid()))
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def stay_behind(code: int) -> None:
+    """Give the first process of a run that srun has started the time to report why all of them end.
+
+    ``srun --kill-on-bad-exit`` kills the others as soon as one has ended with another exit code than 0.
+    """
+    if code and os.environ.get("SLURM_PROCID", "0") != "0":
+        time.sleep(_SECONDS_TO_SAY_WHY)
 
 
 class EndTogether(Callback):

@@ -8,8 +8,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.training.test_faults import alive
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 # `hi` takes the place of `lo`, whose jobs are warned and have a while to end; nothing is accounted, nothing confined
@@ -41,7 +44,7 @@ SlurmdParameters=config_overrides
 SlurmctldParameters=preempt_send_user_signal
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-ReturnToService=2
+ReturnToService=1
 KillWait=2
 GresTypes=gpu
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=8 RealMemory=8000 Gres=gpu:4
@@ -91,16 +94,21 @@ class Cluster:
 
     def end(self) -> None:
         """End every job, and then the daemons."""
-        self("scancel", "--user=root")
-        wait_for(lambda: self.jobs() == {}, "the end of every job", seconds=60)
-        for file in [self.folder / f"{name}.pid" for name in ("slurmd.n1", "slurmd.n2", "slurmctld", "munge")]:
-            if file.exists():
-                os.kill(int(file.read_text()), signal.SIGTERM)
+        with suppress(AssertionError):  # a cluster that did not start has none
+            self("scancel", "--user=root")
+            wait_for(lambda: self.jobs() == {}, "the end of every job", seconds=60)
+        files = [self.folder / f"{name}.pid" for name in ("slurmd.n1", "slurmd.n2", "slurmctld", "munge")]
+        daemons = [int(file.read_text()) for file in files if file.exists()]
+        for daemon in daemons:
+            os.kill(daemon, signal.SIGTERM)
+        wait_for(lambda: not any(map(alive, daemons)), "the end of the daemons", seconds=60)
 
     def __call__(self, *command: str) -> str:
         """What a command of SLURM answers."""
         environment = os.environ | {"SLURM_CONF": str(self.conf)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert answer.returncode == 0, f"{command} says {answer.stderr}"
+        return answer.stdout
 
     def nodes(self) -> dict[str, str]:
         """The state of each node."""
@@ -111,6 +119,10 @@ class Cluster:
         lines = self("squeue", "--noheader", "--array", "--format=%i|%T|%N").splitlines()
         return {job: (state, node) for job, state, node in (line.split("|") for line in lines)}
 
+    def lose(self, node: str) -> None:
+        """Take a node down, with all that runs there."""
+        self("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+
     def release(self, job: str) -> None:
         """Start a job that was started before, which SLURM would let wait for two minutes."""
         wait_for(lambda: self.jobs().get(job, ("",))[0] == "PENDING", f"{job} to be queued again")
@@ -118,14 +130,15 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
-    """Have a cluster for a while."""
-    here = Cluster(folder)
-    try:
-        here.start()
-        yield here
-    finally:
-        here.end()
+def cluster() -> Iterator[Cluster]:
+    """Have a cluster for a while, in a folder that munge finds open enough."""
+    with TemporaryDirectory(prefix="slurm-") as folder:
+        here = Cluster(Path(folder))
+        try:
+            here.start()
+            yield here
+        finally:
+            here.end()
 
 
 def wait_for(condition: Callable[[], bool], what: str, *, seconds: float = 240) -> None:
