@@ -146,7 +146,7 @@ class _Reader:
             if isinstance(given, dict):
                 axes[axis] = self.settings(f"grid.{axis}", given)
             else:
-                axes[axis] = {_label(axis, value): {axis: value} for value in given}
+                axes[axis] = {_label(axis, value): self.keys(f"grid.{axis}", {axis: value}) for value in given}
                 if len(axes[axis]) < len(given):
                     raise UserError(f"{self.path}: `grid.{axis}` (={given!r}) has a value twice; remove one")
             if not axes[axis]:
