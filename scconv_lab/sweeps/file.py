@@ -138,6 +138,7 @@ class _Reader:
     def axes(self, grid: Any) -> dict[str, dict[str, Keys]]:
         axes = {}
         for axis, given in self.typed("grid", grid, dict).items():
+            self.typed(f"grid.{axis}", axis, str)
             if not isinstance(given, list | dict):
                 raise UserError(
                     f"{self.path}: `grid.{axis}` (={given!r}) must be a list of the key's values, or settings by name, "
