@@ -124,7 +124,7 @@ def _holds(sweep: SweepFile, condition: Condition, labels: Mapping[str, str]) ->
     for axis, wanted in condition.items():
         if axis not in sweep.axes and not (axis == "arm" and sweep.include):
             raise UserError(
-                f"{sweep.path}: the condition {dict(condition)!r} names no axis{nearest(axis, [*sweep.axes])}"
+                f"{sweep.path}: the condition {dict(condition)!r} names no axis{nearest(str(axis), [*sweep.axes])}"
             )
         choices = [str(choice) for choice in (wanted if isinstance(wanted, list) else [wanted])]
         known = [*sweep.axes.get(axis, {}), *(sweep.include if axis == "arm" else {})]
@@ -166,4 +166,4 @@ def as_text(value: Any) -> str:
                 return value
         except yaml.YAMLError:
             pass
-    return json.dumps(value)
+    return json.dumps(value, default=str)  # YAML has dates
