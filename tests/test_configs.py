@@ -20,7 +20,8 @@ ROOT = Path(__file__).parent.parent
 NOUNS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("configs/*/*.yaml"))
 NETS = [path for path in NOUNS if path.startswith("configs/net/")]
 UNITS = [path for path in NOUNS if path.startswith("configs/unit/")]
-EXPERIMENTS = sorted(path.stem for path in ROOT.glob("experiments/*.yaml"))
+IMAGENET = "baseline_imagenet"
+EXPERIMENTS = sorted({path.stem for path in ROOT.glob("experiments/*.yaml")} - {IMAGENET})
 
 # what Li, Wen, He (CVPR 2023) report in Table 1 for each arm
 TABLE_1 = {
@@ -149,6 +150,23 @@ def test_the_counted_line_is_what_the_net_has(classifier_of, experiment):
     net = classifier_of(experiment).net
     assert count_params(net) == params
     assert count_macs(net, (3, 32, 32)) == macs
+
+
+def test_the_baseline_of_table_3(parse):
+    """ImageNet, section 4: SGD, 0.1 divided by 10 every 30 of 100 epochs."""
+    block = comments(IMAGENET)
+    assert list(block) == ["Question", "Command", "Hardware", "Expected", "Counted"]
+    assert f"scconv-lab fit --config {experiment_file(IMAGENET)}" in block["Command"]
+    assert block["Expected"].startswith("test/acc1 0.7615, 25.56M params, 4.09 GMAC Li, Wen, He, CVPR 2023, Table 3")
+    settings = parse(experiment_file(IMAGENET))
+    classifier = build(settings, num_classes=1000, image_shape=(3, 224, 224))
+    counted = f"{count_params(classifier.net):,} params, {count_macs(classifier.net, (3, 224, 224)):,} MACs"
+    assert block["Counted"].startswith(counted)
+    assert classifier.surgery_report is None
+    assert settings.data.class_path == "scconv_lab.data.ImageFolder"
+    assert settings.trainer.max_epochs == 100
+    assert settings.model.optimizer["init_args"].items() >= {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}.items()
+    assert settings.model.lr_scheduler["init_args"].items() >= {"step_size": 30, "gamma": 0.1}.items()
 
 
 @each_experiment

@@ -138,6 +138,7 @@ class _Reader:
     def axes(self, grid: Any) -> dict[str, dict[str, Keys]]:
         axes = {}
         for axis, given in self.typed("grid", grid, dict).items():
+            self.typed(f"grid.{axis}", axis, str)
             if not isinstance(given, list | dict):
                 raise UserError(
                     f"{self.path}: `grid.{axis}` (={given!r}) must be a list of the key's values, or settings by name, "
@@ -146,7 +147,7 @@ class _Reader:
             if isinstance(given, dict):
                 axes[axis] = self.settings(f"grid.{axis}", given)
             else:
-                axes[axis] = {_label(axis, value): {axis: value} for value in given}
+                axes[axis] = {_label(axis, value): self.keys(f"grid.{axis}", {axis: value}) for value in given}
                 if len(axes[axis]) < len(given):
                     raise UserError(f"{self.path}: `grid.{axis}` (={given!r}) has a value twice; remove one")
             if not axes[axis]:

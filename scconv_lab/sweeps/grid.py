@@ -78,19 +78,23 @@ def select(arms: Sequence[tuple[Arm, int]], conditions: Sequence[str]) -> list[t
 
     Args:
         arms: To select from.
-        conditions: Each "arm=PATTERN", "seed=N" or "AXIS=PATTERN", with * and ? as in file names; commas stand for or.
+        conditions: Each "arm=PATTERN", "seed=N" or "AXIS=PATTERN", with * and ? as in file names; commas stand for or,
+            and the last word of an axis for the axis.
 
     Raises:
         UserError: (a ValueError) if a condition cannot be read, or nothing is left.
     """
     chosen = list(arms)
+    axes = dict.fromkeys(axis for arm, _ in arms for axis in arm.labels)
+    known = {**{axis.rpartition(".")[2]: axis for axis in axes}, **{key: key for key in ("arm", "seed", *axes)}}
     for condition in conditions:
         key, equals, patterns = condition.partition("=")
-        known = {"arm", "seed", *(axis for arm, _ in arms for axis in arm.labels)}
         if not equals or key not in known:
             raise UserError(f"--only {condition} must be KEY=PATTERN{nearest(key, sorted(known))}")
         chosen = [
-            (arm, seed) for arm, seed in chosen if any(_matches(value, patterns) for value in _values(arm, seed, key))
+            (arm, seed)
+            for arm, seed in chosen
+            if any(_matches(value, patterns) for value in _values(arm, seed, known[key]))
         ]
     if not chosen:
         names = list(dict.fromkeys(arm.name for arm, _ in arms))
@@ -101,12 +105,13 @@ def select(arms: Sequence[tuple[Arm, int]], conditions: Sequence[str]) -> list[t
 def _values(arm: Arm, seed: int, key: str) -> list[str]:
     if key == "seed":
         return [str(seed)]
-    label = arm.name if key == "arm" else arm.labels.get(key, "")
-    return [label, arm.labels.get(key, ""), label.partition("=")[2]]
+    labels = [label for label in (arm.name if key == "arm" else None, arm.labels.get(key)) if label]
+    return [*labels, *(label.partition("=")[2] for label in labels if "=" in label)]
 
 
 def _matches(value: str, patterns: str) -> bool:
-    return any(fnmatchcase(value, pattern.strip()) for pattern in patterns.split(","))
+    """A label may hold what patterns are made of: layer[34].*, [100, 150]."""
+    return value == patterns or any(fnmatchcase(value, pattern.strip()) for pattern in patterns.split(","))
 
 
 def _points(sweep: SweepFile) -> Iterator[tuple[dict[str, str], list[Keys]]]:
@@ -119,7 +124,7 @@ def _holds(sweep: SweepFile, condition: Condition, labels: Mapping[str, str]) ->
     for axis, wanted in condition.items():
         if axis not in sweep.axes and not (axis == "arm" and sweep.include):
             raise UserError(
-                f"{sweep.path}: the condition {dict(condition)!r} names no axis{nearest(axis, [*sweep.axes])}"
+                f"{sweep.path}: the condition {dict(condition)!r} names no axis{nearest(str(axis), [*sweep.axes])}"
             )
         choices = [str(choice) for choice in (wanted if isinstance(wanted, list) else [wanted])]
         known = [*sweep.axes.get(axis, {}), *(sweep.include if axis == "arm" else {})]
@@ -161,4 +166,4 @@ def as_text(value: Any) -> str:
                 return value
         except yaml.YAMLError:
             pass
-    return json.dumps(value)
+    return json.dumps(value, default=str)  # YAML has dates
