@@ -79,8 +79,10 @@ def run_file(run: Run) -> Path:
 
 def note(run: Run, **attempt: Any) -> None:
     """Note how an attempt at a run ended: ``code``, ``seconds``, and what else is known."""
-    with _writing(run.root), (run.folder / _ATTEMPTS).open("a", encoding="utf-8") as file:
-        file.write(f"{json.dumps(attempt)}\n")
+    with _writing(run.root), (run.folder / _ATTEMPTS).open("a+", encoding="utf-8") as file:
+        file.seek(0)
+        cut_short = file.read().rpartition("\n")[2]  # what a kill or a full disk left of a line
+        file.write(f"{cut_short and chr(10)}{json.dumps(attempt)}\n")
 
 
 def forgive(run: Run) -> None:

@@ -18,6 +18,7 @@ from scconv_lab.training import resume
 FOLDER = "sweeps"
 """Folder of all sweeps' runs within `trainer.default_root_dir`: what two sweeps have in common is run once."""
 _LAYOUT = ("threads", "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy")
+"""Keys, by how they begin, that say who does the work."""
 _DIGITS = 12
 
 
@@ -69,7 +70,7 @@ def identify(config: Mapping[str, Any]) -> str:
     and threads share the work, for the batch is that of all of them. With another number of processes batch norm sees
     other shares of it and sums are taken in another order; a sweep counts that as the same run.
     """
-    counting = {key: value for key, value in resume.effective(dict(config)).items() if key not in _LAYOUT}
+    counting = {key: value for key, value in resume.effective(dict(config)).items() if not key.startswith(_LAYOUT)}
     return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
