@@ -219,7 +219,9 @@ class TestGPUs:
 def test_slurm(script: str, state: str, found: str, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_PATIENCE_S", 0.5)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    assert machine.slurm().state == "skip"
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "")
+        assert machine.slurm().state == "skip"
     program("sinfo", script)
     check = machine.slurm()
     assert check.state == state
