@@ -491,12 +491,12 @@ def test_a_run_that_loses_its_place_and_then_its_node_ends_as_if_it_had_not(real
     node = real.jobs()[job][1]
     real.lose(node)
     real.release(job)
-    wait_for(lambda: job in real.jobs() and real.jobs()[job][1] not in ("", node), "another node")
-    wait_for(launched.over, "its end")
+    straight = ["scconv-lab", "fit", "--config", str(ledger.run_file(run)), "--trainer.default_root_dir", "straight"]
+    with subprocess.Popen(straight, stdout=subprocess.DEVNULL):
+        wait_for(lambda: job in real.jobs() and real.jobs()[job][1] not in ("", node), "another node")
+        wait_for(launched.over, "its end")
 
     assert ledger.state(run) == "done"
-    assert noted(run) == [143, 143, 0]
+    assert noted(run) in ([143, 143, 0], [143, 0])  # a node may be gone before its task can note anything
     assert log(run).count("\n$ scconv-lab fit ") == log(run).count("\nresume   ") == 3
-    straight = ["scconv-lab", "fit", "--config", str(ledger.run_file(run)), "--trainer.default_root_dir", "straight"]
-    subprocess.run(straight, check=True, capture_output=True)
     assert (there / "straight" / run.id / "results.json").read_text() == (run.folder / "results.json").read_text()
