@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.runs import REPOSITORY, Command, Run, command_environment
+from tests.runs import Command, Run, command_environment, new_workspace
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,10 +31,7 @@ def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that looks like a fresh clone from inside, and takes the runs."""
-    folder = tmp_path_factory.mktemp("workspace")
-    for name in ("configs", "experiments"):
-        (folder / name).symlink_to(REPOSITORY / name)
-    return folder
+    return new_workspace(tmp_path_factory.mktemp("runs") / "workspace")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ from scconv_lab.cli import main
 from scconv_lab.data import Digits
 from scconv_lab.models import CifarResNet
 from tests.nn.public import PublicScConv
-from tests.runs import REPOSITORY, Command, Run
+from tests.runs import REPOSITORY, Command, Run, new_workspace
+from tests.training.processes import start, wait
 
 QUICK = ["--config", "configs/scale/quick.yaml"]
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -294,11 +295,14 @@ class TestEvaluation:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", ARMS)
-def test_every_arm_trains_on_two_processes(experiment: str, command: Command, here: Path) -> None:
+def test_every_arm_trains_on_two_processes(experiment: str, tmp_path: Path) -> None:
+    """README's command of two processes starts the second one itself; these are started beside each other."""
+    here = new_workspace(tmp_path / "workspace")
     arguments = ["fit", "--config", f"experiments/{experiment}.yaml", *QUICK, *SHORT]
-    finished = command(*arguments, "--config", "configs/hardware/ddp_cpu.yaml", "--trainer.devices", "2")
-    assert finished.returncode == 0, finished.stderr
-    run = Run(finished.stdout, here)
+    arguments += ["--config", "configs/hardware/ddp_cpu.yaml", "--trainer.devices", "2"]
+    codes = wait(start(arguments, here, processes=2), timeout=240)
+    assert codes == [0, 0], (here / "errors-0.txt").read_text()
+    run = Run((here / "output-0.txt").read_text(), here)
     assert len(run.console("val/acc1")) == 1
     assert run.console("test/acc1")[0] > 0.1
 
