@@ -216,10 +216,14 @@ class TestGPUs:
         ("exec sleep 20", "warn", "nothing within"),
     ],
 )
-def test_slurm(script: str, state: str, found: str, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slurm(
+    script: str, state: str, found: str, program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(machine, "_PATIENCE_S", 0.5)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    assert machine.slurm().state == "skip"
+    with monkeypatch.context() as nothing:  # on a cluster's own machine too
+        nothing.setenv("PATH", str(tmp_path))
+        assert machine.slurm().state == "skip"
     program("sinfo", script)
     check = machine.slurm()
     assert check.state == state
