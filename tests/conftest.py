@@ -14,6 +14,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the slow tests of faults in full, which takes hours")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two share all tests; where some are named, none: two start slower than one, and hide a debugger."""
+    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+
+
 @pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether a test of faults runs in full, or in the reduced form of `.ci/run`."""
