@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.runs import REPOSITORY, Command, Run, command_environment
+from tests.runs import Command, Run, command_environment, new_workspace
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the slow tests of faults in full, which takes hours")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two share all tests; where some are named, none: two start slower than one, and hide a debugger."""
+    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +36,7 @@ def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that looks like a fresh clone from inside, and takes the runs."""
-    folder = tmp_path_factory.mktemp("workspace")
-    for name in ("configs", "experiments"):
-        (folder / name).symlink_to(REPOSITORY / name)
-    return folder
+    return new_workspace(tmp_path_factory.mktemp("runs") / "workspace")
 
 
 @pytest.fixture(scope="session")

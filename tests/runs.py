@@ -15,6 +15,14 @@ BIN = Path(sys.executable).parent
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def new_workspace(folder: Path) -> Path:
+    """Make a folder that looks like a fresh clone from inside, and takes runs."""
+    folder.mkdir()
+    for name in ("configs", "experiments"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    return folder
+
+
 def command_environment(home: Path) -> dict[str, str]:
     """No W&B account, nothing of this machine's, gloo on the loopback interface."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PL_", "SCCONV_LAB_"))}

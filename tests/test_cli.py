@@ -14,7 +14,8 @@ from scconv_lab.cli import main
 from scconv_lab.data import Digits
 from scconv_lab.models import CifarResNet
 from tests.nn.public import PublicScConv
-from tests.runs import REPOSITORY, Command, Run
+from tests.runs import REPOSITORY, Command, Run, new_workspace
+from tests.training.processes import start, wait
 
 QUICK = ["--config", "configs/scale/quick.yaml"]
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -277,16 +278,16 @@ class TestEvaluation:
         assert main(["fit", *arguments]) == 2
         assert "optimizer.init_args.lr is 0.1 there and 0.7 here" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("val_size", [241, pytest.param(1, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("val_size", [241, 1])
     def test_two_processes_count_as_one_does(
-        self, val_size: int, quick_run: Run, here: Path, command: Command, capsys: pytest.CaptureFixture[str]
+        self, val_size: int, quick_run: Run, here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         arguments = ["validate", *self.arguments(quick_run), "--data.val_size", str(val_size)]
-        two = command(*arguments, "--trainer.devices", "2", "--trainer.accelerator", "cpu")
-        assert two.returncode == 0, two.stderr
+        two = start([*arguments, "--trainer.devices", "2", "--trainer.accelerator", "cpu"], tmp_path, processes=2)
+        assert wait(two, timeout=240) == [0, 0], (tmp_path / "errors-0.txt").read_text()
         assert main(arguments) == 0
         one = Run(f"{capsys.readouterr().out}\nfolder .", here)
-        shared = Run(f"{two.stdout}\nfolder .", here)
+        shared = Run(f"{(tmp_path / 'output-0.txt').read_text()}\nfolder .", here)
         assert shared.console("val/acc1") == one.console("val/acc1")
         assert shared.console("val/acc5") == one.console("val/acc5")
         assert shared.console("val/loss") == pytest.approx(one.console("val/loss"), abs=2e-4)
@@ -294,11 +295,14 @@ class TestEvaluation:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", ARMS)
-def test_every_arm_trains_on_two_processes(experiment: str, command: Command, here: Path) -> None:
+def test_every_arm_trains_on_two_processes(experiment: str, tmp_path: Path) -> None:
+    """README's command of two processes starts the second one itself; these are started beside each other."""
+    here = new_workspace(tmp_path / "workspace")
     arguments = ["fit", "--config", f"experiments/{experiment}.yaml", *QUICK, *SHORT]
-    finished = command(*arguments, "--config", "configs/hardware/ddp_cpu.yaml", "--trainer.devices", "2")
-    assert finished.returncode == 0, finished.stderr
-    run = Run(finished.stdout, here)
+    arguments += ["--config", "configs/hardware/ddp_cpu.yaml", "--trainer.devices", "2"]
+    codes = wait(start(arguments, here, processes=2), timeout=240)
+    assert codes == [0, 0], (here / "errors-0.txt").read_text()
+    run = Run((here / "output-0.txt").read_text(), here)
     assert len(run.console("val/acc1")) == 1
     assert run.console("test/acc1")[0] > 0.1
 

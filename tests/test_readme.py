@@ -116,6 +116,7 @@ def test_costs_are_told(
     line: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(workspace)
+    monkeypatch.setattr("scconv_lab.complexity.measure._SECONDS", 0.1)  # of each of up to twelve cases
     assert main(arguments(line)) == 0
     assert "params" in capsys.readouterr().out
 

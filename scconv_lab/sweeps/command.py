@@ -51,6 +51,8 @@ def run(arguments: Sequence[str]) -> int:
         sweep.forgive()
     if options.launcher == "slurm":
         return sweep.submit(options.slurm, dry_run=options.dry_run)
+    if options.launcher == "wandb":
+        return sweep.define_for_agents()
     return sweep.launch(gpus=options.gpus, workers=options.workers)
 
 
@@ -72,7 +74,7 @@ def _parser() -> _Parser:
     add("--probe", action="store_true", help="with --plan: time a few steps of each arm on this machine")
     add("--status", action="store_true", help="show what has become of each run; start nothing")
     add("--retry-failed", action="store_true", help="try runs again that failed twice or were stopped early")
-    add("--launcher", choices=("local", "slurm"), default="local", help="this machine, or SLURM")
+    add("--launcher", choices=("local", "slurm", "wandb"), default="local", help="this machine, or others")
     add("--gpus", metavar="I,J", help="GPUs to use here; all that are visible, if left out")
     add("--workers", metavar="N", type=int, help="runs at a time on CPUs; one a core, if left out")
     add("--slurm", metavar="KEY=VALUE", action="append", default=[], help="an option of sbatch, such as account=x")

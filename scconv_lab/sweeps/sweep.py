@@ -9,7 +9,7 @@ from typing import Any
 
 from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
-from scconv_lab.sweeps import ledger, slurm
+from scconv_lab.sweeps import agents, ledger, slurm
 from scconv_lab.sweeps.file import SweepFile, read_sweep
 from scconv_lab.sweeps.grid import Arm, expand, select
 from scconv_lab.sweeps.local import Local
@@ -111,6 +111,15 @@ class Sweep:
         for job, job_id in zip(jobs, slurm.submit(jobs), strict=True):
             print(f"job      {job_id}, {len(job.runs)} runs: {job.script}")
         print("\n--status shows them; typed again, the command submits what is neither done nor queued")
+        return 0
+
+    def define_for_agents(self) -> int:
+        """Write the sweep's definition for W&B, and print the commands that start its agents."""
+        file = agents.define(self.runs, self.file.name)
+        make, start = agents.commands(file)
+        print(f"written  {file}")
+        print(f"once     {make}")
+        print(f"agents   {start}  (as often as you like, wherever {self.runs[0].root} is)")
         return 0
 
     def print_status(self) -> int:

@@ -118,6 +118,7 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
         (IMAGES, idx("train", "images") + b"\0", "another MD5 sum"),
         (LABELS, idx("train", "labels", value=10), "another MD5 sum"),
     ],
+    ids=["cut", "no length", "not gzipped", "empty", "another part", "a byte less", "a byte more", "another label"],
 )
 def test_truncated_or_wrong_file(tmp_path, name, content, reason):
     write(tmp_path)

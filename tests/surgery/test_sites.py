@@ -357,7 +357,9 @@ def test_a_path_that_leads_to_no_function(various, value):
         ({"any": [{"all": ["*strided", {"not": "half*"}]}, {"dilation": 2}]}, ["strided", "dilated"]),
         ({"not": {"not": "plain"}}, ["plain"]),
         ({"any": ["*strided", "big"], "not": "half*"}, ["strided", "big"]),
-        ([{"channels": 16}, "plain", is_strided], ["plain", "strided", "half_strided", "big"]),
+        pytest.param(
+            [{"channels": 16}, "plain", is_strided], ["plain", "strided", "half_strided", "big"], id="a function"
+        ),
         (["big", ["wide", ["plain"]]], ["plain", "wide", "big"]),
         ({"any": ["plain", "big"], "in_channels": 16}, ["big"]),
         ({"every": 3}, ["plain", "strided", "grouped", "big"]),
@@ -402,7 +404,7 @@ def test_every_counts_after_all_other_conditions_wherever_it_stands(various):
         ),
         ({"any": ["plain", {"groups": 3}]}, "'groups' (=3) matches no convolution; there are 1, 4"),
         ({"all": ["plain", "absent"]}, "(='absent') matches none of 10"),
-        ({"predicate": lambda site: False}, "matches none of 10 convolutions"),
+        pytest.param({"predicate": lambda site: False}, "matches none of 10 convolutions", id="a function"),
     ],
     ids=str,
 )

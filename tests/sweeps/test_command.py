@@ -118,6 +118,20 @@ def test_slurms_scripts_are_printed_and_nothing_is_written(
     assert not Path("runs").exists()
 
 
+def test_agents_are_told_how(sweep: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep("--launcher", "wandb") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "written  runs/sweeps/wandb/small.yaml",
+        "once     uv run wandb sweep --project scconv_lab runs/sweeps/wandb/small.yaml",
+        "agents   uv run wandb agent SWEEP_ID  (as often as you like, wherever runs/sweeps is)",
+    ]
+    (values,) = (
+        p["values"] for p in yaml.safe_load(Path("runs/sweeps/wandb/small.yaml").read_text())["parameters"].values()
+    )
+    assert len(values) == 4
+    assert all(Path(value).is_file() for value in values)
+
+
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["sweep", "--help"])

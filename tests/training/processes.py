@@ -23,7 +23,7 @@ def start(
 ) -> list[BaseProcess]:
     """Start the command in `folder`, as one process or as several that share the run; `dying` is which one dies.
 
-    What they print goes to `folder`/output-RANK.txt.
+    What they print is added to `folder`/output-RANK.txt and errors-RANK.txt.
     """
     if processes == 1:
         shared: dict[str, str] = {}
@@ -55,9 +55,8 @@ def wait(processes: Sequence[BaseProcess], *, timeout: float) -> list[int | None
 
 def _run(arguments: list[str], folder: Path, rank: int, environment: dict[str, str], death: Death | None) -> None:
     os.chdir(folder)
-    output = os.open(folder / f"output-{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for descriptor, name in ((1, "output"), (2, "errors")):
+        os.dup2(os.open(folder / f"{name}-{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     from scconv_lab.cli import main
     from scconv_lab.training.together import FIRST
 

@@ -91,6 +91,10 @@ def test_a_stop_at_any_step_changes_nothing(step: int, tmp_path: Path) -> None:
     assert load(tmp_path / "parts/run/last.ckpt")["processes"][0]["generators"]["torch"].dtype == torch.uint8
 
 
+def averaging() -> tuple[Callback, ...]:
+    return (EMAWeightAveraging(decay=0.9),)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "changes"),
@@ -101,8 +105,8 @@ def test_a_stop_at_any_step_changes_nothing(step: int, tmp_path: Path) -> None:
         (3, {"accumulate_grad_batches": 2}),
         (6, {"val_check_interval": 2}),
         (5, {"limit_train_batches": 3}),
-        (7, {"extra": lambda: (EMAWeightAveraging(decay=0.9),)}),
-        (4, {"extra": lambda: (EMAWeightAveraging(decay=0.9),)}),
+        pytest.param(7, {"extra": averaging}, id="7-averaging"),
+        pytest.param(4, {"extra": averaging}, id="4-averaging"),
     ],
     ids=str,
 )

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from scconv_lab.training.checkpoint_io import load_verified
-from tests.runs import REPOSITORY, command_environment
+from tests.runs import command_environment, new_workspace
 from tests.training.checkpoints import differing, load
 from tests.training.processes import start, wait
 
@@ -52,13 +52,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, range(count))
 
 
-def new_workspace(folder: Path) -> Path:
-    folder.mkdir()
-    for name in ("configs", "experiments"):
-        (folder / name).symlink_to(REPOSITORY / name)
-    return folder
-
-
 def run_of(workspace: Path) -> Path:
     """The one run that goes on to its end; those that died before their first checkpoint left nothing to go on from."""
     (folder,) = (path.parent for path in workspace.glob("runs/*/*/results.json"))
@@ -77,7 +70,7 @@ def whole_run(workspace: Path, processes: int) -> tuple[Path, float]:
 
 
 def output(workspace: Path) -> str:
-    return "\n".join(path.read_text() for path in sorted(workspace.glob("output-*.txt")))
+    return "\n".join(path.read_text() for path in sorted(workspace.glob("*-[01].txt")))
 
 
 @pytest.fixture(scope="module")
@@ -200,10 +193,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def on_disk(disk: Path, workspace: Path, *more: str) -> "subprocess.CompletedProcess[str]":
-    command = ["scconv-lab", *arguments(1), "--trainer.default_root_dir", str(disk / "runs"), *more]
-    environment = command_environment(workspace)
-    return subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True, timeout=240)
+def arguments_on(disk: Path, *more: str) -> list[str]:
+    return [*arguments(1), "--trainer.default_root_dir", str(disk / "runs"), *more]
+
+
+def on_disk(disk: Path, workspace: Path, *more: str) -> tuple[int | None, str]:
+    """The exit code and the errors of a run whose folders are on a disk."""
+    errors = workspace / "errors-0.txt"
+    errors.unlink(missing_ok=True)
+    (code,) = wait(start(arguments_on(disk, *more), workspace), timeout=240)
+    return code, errors.read_text()
 
 
 @pytest.mark.parametrize("logger", ["false", "scconv_lab.training.WandbLogger"])
@@ -211,17 +210,17 @@ def test_a_full_disk_is_one_message_and_the_last_good_checkpoint_loads(
     logger: str, small_disk: Path, tmp_path: Path, whole: tuple[Path, float]
 ) -> None:
     workspace = new_workspace(tmp_path / "workspace")
-    finished = on_disk(small_disk, workspace, "--trainer.logger", logger)
-    assert finished.returncode == 2, finished.stderr
-    (error,) = finished.stderr.splitlines()
+    code, errors = on_disk(small_disk, workspace, "--trainer.logger", logger)
+    assert code == 2, errors
+    (error,) = errors.splitlines()
     assert error.startswith(f"scconv-lab: error: {small_disk}/runs/")
     assert "cannot be written (No space left on device): make room" in error
     (folder,) = small_disk.glob("runs/*/*/checkpoints")
     assert load_verified(folder / "last.ckpt")["global_step"] > 0
     assert not list(folder.glob("*.tmp"))
     assert mount("-o", "remount,size=40m", str(small_disk))
-    finished = on_disk(small_disk, workspace, "--trainer.logger", logger)
-    assert finished.returncode == 0, finished.stderr
+    code, errors = on_disk(small_disk, workspace, "--trainer.logger", logger)
+    assert code == 0, errors
     require_equal(run_of(small_disk), whole[0])
 
 
@@ -231,27 +230,22 @@ def test_a_folder_that_cannot_be_written_is_one_message(
     """First from the beginning, then in the middle of a run."""
     workspace = new_workspace(tmp_path / "workspace")
     assert mount("-o", "remount,ro,size=40m", str(small_disk))
-    finished = on_disk(small_disk, workspace)
-    assert (finished.returncode, finished.stderr.count("\n")) == (2, 1), finished.stderr
-    assert "cannot be written (Read-only file system)" in finished.stderr
+    code, errors = on_disk(small_disk, workspace)
+    assert (code, errors.count("\n")) == (2, 1), errors
+    assert "cannot be written (Read-only file system)" in errors
     assert mount("-o", "remount,rw", str(small_disk))
-    command = ["scconv-lab", *arguments(1), "--trainer.default_root_dir", str(small_disk / "runs")]
-    environment = command_environment(workspace)
-    with subprocess.Popen(
-        command, cwd=workspace, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("epoch 2/"):
-                break
-        while not mount("-o", "remount,ro", str(small_disk)):  # refused while a file is being written
-            time.sleep(0.01)
-        _, error = process.communicate(timeout=120)
-    assert (process.returncode, error.count("\n")) == (2, 1), error
-    assert "cannot be written (Read-only file system)" in error
+    workspace = new_workspace(tmp_path / "middle")
+    (process,) = start(arguments_on(small_disk), workspace)
+    while process.is_alive() and "epoch 2/" not in output(workspace):
+        time.sleep(0.01)
+    while not mount("-o", "remount,ro", str(small_disk)):  # refused while a file is being written
+        time.sleep(0.01)
+    (code,), errors = wait([process], timeout=120), (workspace / "errors-0.txt").read_text()
+    assert (code, errors.count("\n")) == (2, 1), output(workspace)
+    assert "cannot be written (Read-only file system)" in errors
     (folder,) = small_disk.glob("runs/*/*/checkpoints")
     assert load_verified(folder / "last.ckpt")["global_step"] >= 10
     assert mount("-o", "remount,rw", str(small_disk))
-    finished = on_disk(small_disk, workspace)
-    assert finished.returncode == 0, finished.stderr
+    code, errors = on_disk(small_disk, workspace)
+    assert code == 0, errors
     require_equal(run_of(small_disk), whole[0])

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.runs import Command, Run, command_environment
+from scconv_lab.cli import main
+from tests.runs import Run, command_environment
 
 ARGUMENTS = ["fit", "--config", "experiments/ablation_cru.yaml", "--config", "configs/scale/quick.yaml"]
 
@@ -73,24 +74,33 @@ def test_sigterm_before_and_behind_the_training_has_the_code_too(workspace: Path
 
 
 @pytest.mark.slow
-def test_a_stopped_run_goes_on_as_one_run_with_one_curve(workspace: Path, command: Command) -> None:
+def test_a_stopped_run_goes_on_as_one_run_with_one_curve(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+
+    def finish(*arguments: str) -> str:
+        assert main(arguments) == 0
+        output, error = capsys.readouterr()
+        assert error == ""
+        return output
+
     arguments = ["--trainer.max_epochs", "4", "--seed_everything", "15"]
     code, output, error = signalled(workspace, [*arguments, "--resume", "auto"], signal.SIGTERM, behind="epoch 2/")
     assert (code, error) == (143, "scconv-lab: ended by SIGTERM\n")
     assert "resume   no earlier run of this configuration; a new one" in output
     first = Run(output, workspace)
     resumed = [*ARGUMENTS, "--trainer.accelerator", "cpu", *arguments, "--resume", "auto"]
-    finished = command(*resumed)
-    assert (finished.returncode, finished.stderr) == (0, "")
-    second = Run(finished.stdout, workspace)
+    output = finish(*resumed)
+    second = Run(output, workspace)
     assert second.folder == first.folder
-    assert "resume   step " in finished.stdout
-    again = command(*resumed)
-    assert again.returncode == 0
-    assert again.stdout.startswith(f"finished {second.folder.relative_to(workspace)}  test/loss ")
+    assert "resume   step " in output
+    with pytest.raises(SystemExit) as end:
+        main(resumed)
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"finished {second.folder.relative_to(workspace)}  test/loss ")
 
-    whole = command(*resumed[:-2])
-    third = Run(whole.stdout, workspace)
+    third = Run(finish(*resumed[:-2]), workspace)
     for key in ("train/loss", "val/loss", "val/acc1", "test/loss", "epoch", "trainer/global_step"):
         assert second.wandb_history(key) == third.wandb_history(key), key
     printed = [*first.console("val/acc1"), *second.console("val/acc1")]
