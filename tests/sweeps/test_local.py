@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs import REPOSITORY, command_environment
-from tests.training.test_faults import alive, new_workspace, require_equal
+from tests.runs import REPOSITORY, command_environment, new_workspace
+from tests.training.test_faults import alive, require_equal
 
 pytestmark = pytest.mark.slow
 
