@@ -163,6 +163,7 @@ class WandbLogger(_SurvivingLogger):
         except (CommError, wandb.errors.UsageError) as error:
             for folder in self._online_folders() - earlier:  # holds nothing, and would be a second run when synced
                 shutil.rmtree(folder, ignore_errors=True)
+            wandb.setup().settings.sweep_id = None  # inside of a sweep W&B would take the sweep's id again
             self._wandb_init |= {"mode": "offline", "id": generate_id()}  # W&B's process does not let go of the other
             reason = f"; the server gave no run: {' '.join(str(error).split())}"
             _ = super().experiment
@@ -173,7 +174,9 @@ class WandbLogger(_SurvivingLogger):
             self.state = f"offline{reason}"
 
     def _online_folders(self) -> set[Path]:
-        return set(Path(self._wandb_init["dir"], "wandb").glob(f"run-*-{self._wandb_init['id']}"))
+        settings = wandb.setup().settings
+        run_id = settings.run_id if settings.sweep_id else self._wandb_init["id"]
+        return set(Path(self._wandb_init["dir"], "wandb").glob(f"run-*-{run_id}"))
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

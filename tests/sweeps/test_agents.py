@@ -179,6 +179,34 @@ def test_a_run_that_another_agent_goes_on_with_has_one_whole_curve(here: Path) -
     assert record.wandb()["summary"]["test/acc1"] == pytest.approx(ledger.results(run)["test/acc1"])
 
 
+@pytest.mark.slow
+def test_a_server_that_gives_an_agents_run_no_record_leaves_it_offline(here: Path) -> None:
+    """With an id of its own, for W&B holds on to the sweep's, and with nothing else to upload."""
+    (run,) = runs_of(["S"])
+    file = define([run], "table1")
+    (value,) = values(file)
+    with WandbServer(trouble=lambda body: "upsertBucket" in body, later="fail") as server:
+        finished = subprocess.run(
+            words(file, value),
+            cwd=here,
+            env=of_an_agent(here, "first123", value) | online(server),
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+    assert finished.returncode == 0, finished.stderr
+    assert "W&B      offline; the server gave no run" in finished.stdout
+    assert ledger.state(run) == "done"
+    (record,) = run.folder.glob("wandb/*run-*/*.wandb")
+    assert record.parent.name.startswith("offline-run-")
+    assert "first123" not in record.name
+    assert len(recorded(run.folder).wandb_history("val/acc1")) == EPOCHS
+
+
+def online(server: WandbServer) -> dict[str, str]:
+    return {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": server.url, "no_proxy": "127.0.0.1"}
+
+
 class SweepServer(WandbServer):
     """Makes a sweep of a grid over one parameter, and hands its values to one agent, one after the other."""
 
@@ -223,7 +251,7 @@ def test_an_agent_takes_every_run(here: Path) -> None:
     runs = runs_of(["plain", "S"])
     sweep, agent = (command.removeprefix("uv run ") for command in commands(define(runs, "table1")))
     with SweepServer() as server:
-        environment = command_environment(here) | {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": "0" * 40}
+        environment = command_environment(here) | online(server)
         for command in (sweep, agent.replace("SWEEP_ID", f"tester/scconv_lab/{SWEEP}")):
             finished = subprocess.run(
                 shlex.split(command),
