@@ -60,23 +60,23 @@ def _visit(path: Path, trail: list[Path], order: list[Path]) -> None:
 
 
 def _bases(path: Path, *, named_by: Path | None) -> list[Path]:
-    bases = read_yaml(path, named_by=named_by).get("bases") or []
+    source = f"`bases` of {named_by}" if named_by else "--config"
+    bases = read_yaml(path, source=source).get("bases") or []
     if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
         raise UserError(f"{path}: `bases` (={bases!r}) must be a list of files, relative to this file's folder")
     return [normal_path(path.parent / base) for base in bases]
 
 
-def read_yaml(path: Path, *, named_by: Path | None = None) -> dict[str, Any]:
+def read_yaml(path: Path, *, source: str = "--config") -> dict[str, Any]:
     """Read a YAML file that holds a mapping.
 
     Args:
         path: The file.
-        named_by: The file whose ``bases`` name it, for the message.
+        source: What names it, for the message.
 
     Raises:
         UserError: (a ValueError) if the file is missing, unreadable, or not a mapping.
     """
-    source = f"`bases` of {named_by}" if named_by else "--config"
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe may never end
             raise OSError("it is not a file")

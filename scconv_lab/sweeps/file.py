@@ -78,7 +78,7 @@ def read_sweep(path: Path) -> SweepFile:
     Raises:
         UserError: (a ValueError) naming file and key if one is unknown, missing, or of the wrong type.
     """
-    content = read_yaml(path)
+    content = read_yaml(path, source="sweep")
     for key in content:
         if key not in _KEYS:
             raise UserError(f"{path}: a sweep has no key {key!r}{nearest(str(key), _KEYS)}")

@@ -90,6 +90,15 @@ def test_a_mistake_gets_one_message_and_launches_nothing(
     assert not Path("runs").exists()
 
 
+def test_a_file_that_is_not_there_is_named_with_the_nearest(
+    sweep: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", "experiments/sweeps/tabel1.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert "sweep names experiments/sweeps/tabel1.yaml, which is not there; did you mean" in error
+    assert "experiments/sweeps/table1.yaml" in error
+
+
 def test_a_plan_has_every_run_and_the_time_of_a_probe(
     sweep: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
