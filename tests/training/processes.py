@@ -57,12 +57,14 @@ def _run(arguments: list[str], folder: Path, rank: int, environment: dict[str, s
     os.chdir(folder)
     for descriptor, name in ((1, "output"), (2, "errors")):
         os.dup2(os.open(folder / f"{name}-{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    from lightning.pytorch.utilities import rank_zero_only
+
     from scconv_lab.cli import main
     from scconv_lab.training.together import FIRST
 
     os.environ.pop(FIRST, None)  # of a run that a test made in the process that this one comes from
     os.environ.update(environment)
-
+    rank_zero_only.rank = rank  # Lightning asks the environment when it is imported, which was before the fork
     if death is not None:
         _arm(*death)
     try:
