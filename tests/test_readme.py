@@ -37,22 +37,36 @@ def test_the_two_commands_are_what_is_run() -> None:
 
 
 @pytest.mark.slow
-def test_first_command_is_done_in_five_minutes_and_once(command: Command) -> None:
+def test_first_command_is_done_in_five_minutes_and_once(command: Command, full: bool) -> None:
+    """With one epoch, and with `--full` as it stands."""
+    first = [*arguments(FIRST), *([] if full else ["--set", "trainer.max_epochs=1"])]
     began = time.monotonic()
-    finished = command(*arguments(FIRST), timeout=400)
+    finished = command(*first, timeout=400)
     seconds = time.monotonic() - began
     assert (finished.returncode, finished.stderr) == (0, "")
-    (block,) = re.findall(r"typed again it prints the table alone:\n\n```text\n(.*?)```", README, re.DOTALL)
-    head, _, table = block.partition("...\n")
+    head, _, table = shown_sweep().partition("...\n")
     for line in [*head.splitlines()[:1], *table.splitlines()[1:]]:
         assert measured_apart(line) in map(measured_apart, finished.stdout.splitlines())
-    shown = re.findall(r"(\S+) +s(\d) +done +(\w{12}) ", block)
-    assert shown
-    assert set(shown) <= set(re.findall(r"(\S+) +s(\d) +done +(\w{12}) ", finished.stdout))
-    again = command(*arguments(FIRST))
+    again = command(*first)
     assert again.returncode == 0
     assert again.stdout.splitlines()[2:] == finished.stdout.splitlines()[-8:]
     assert seconds < 300
+
+
+def test_first_commands_runs_are_those_of_readme(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    assert main([*arguments(FIRST), "--status"]) == 0
+    shown = re.findall(r"(\S+) +s(\d) +done +(\w{12}) ", shown_sweep())
+    assert shown
+    assert set(shown) <= set(re.findall(r"^(\S+) +(\d) +(\w{12}) ", capfd.readouterr().out, re.MULTILINE))
+
+
+def shown_sweep() -> str:
+    """What README shows of the first command."""
+    (block,) = re.findall(r"typed again it prints the table alone:\n\n```text\n(.*?)```", README, re.DOTALL)
+    return block
 
 
 def measured_apart(line: str) -> str:

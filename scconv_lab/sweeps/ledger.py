@@ -92,9 +92,7 @@ def forgive(run: Run) -> None:
 
 def attempts(run: Run) -> list[dict[str, Any]]:
     """The attempts at a run since it was last forgiven."""
-    file = run.folder / _ATTEMPTS
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    noted = [json.loads(line) for line in lines if line.endswith("}")]
+    noted = _noted(run)
     last = max((index for index, attempt in enumerate(noted) if attempt.get("forgiven")), default=-1)
     return noted[last + 1 :]
 
@@ -116,10 +114,7 @@ def stopped_early(run: Run) -> str | None:
 
 def seconds(run: Run) -> float | None:
     """What a finished run took, over all attempts; None if that is not known."""
-    file = run.folder / _ATTEMPTS
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    noted = [json.loads(line) for line in lines if line.endswith("}")]
-    return sum(attempt.get("seconds", 0.0) for attempt in noted) or None
+    return sum(attempt.get("seconds", 0.0) for attempt in _noted(run)) or None
 
 
 def results(run: Run) -> dict[str, Any]:
@@ -155,6 +150,12 @@ def layout(run: Run) -> dict[str, Any]:
     """The trainer's settings of a run's file, or of the run where it has none yet."""
     file = run_file(run)
     return (read_yaml(file) if file.exists() else run.config)["trainer"]
+
+
+def _noted(run: Run) -> list[dict[str, Any]]:
+    file = run.folder / _ATTEMPTS
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]  # but for what a kill cut short
 
 
 def _text(run: Run) -> str:

@@ -103,6 +103,7 @@ class Sweep:
         states = self.states()
         todo = [run for run in self.runs if states[run.id] in ("new", "interrupted")]
         print(f"sweep    {self.file.name}, {len(self.runs)} runs: {_counted(Counter(states.values()))}")
+        self._tell_what_is_for_here()
         jobs = slurm.scripts(todo, self.file.name, slurm.options(self.file.slurm, given), datetime.now())
         if dry_run:
             for job in jobs:
@@ -116,11 +117,18 @@ class Sweep:
     def define_for_agents(self) -> int:
         """Write the sweep's definition for W&B, and print the commands that start its agents."""
         file = agents.define(self.runs, self.file.name)
+        self._tell_what_is_for_here()
         make, start = agents.commands(file)
         print(f"written  {file}")
         print(f"once     {make}")
         print(f"agents   {start}  (as often as you like, wherever {self.runs[0].root} is)")
         return 0
+
+    def _tell_what_is_for_here(self) -> None:
+        shared = any(run.arm.resources.runs_per_gpu > 1 for run in self.runs)
+        for key, asked in (("early_stop", self.file.early_stop), ("resources.runs_per_gpu", shared)):
+            if asked:
+                print(f"note     `{key}` is for --launcher local, and not heeded")
 
     def print_status(self) -> int:
         """Print what has become of each run."""

@@ -15,14 +15,17 @@ from pathlib import Path
 
 from scconv_lab.sweeps.script import console_script
 
-# the fit itself, and what its data, optimizer and record import when they are first used
-_PRELOADED = ["scconv_lab.launch", "scconv_lab.cli", "sklearn.datasets", "sklearn.model_selection", "torch._dynamo"]
+PRELOADED = (
+    *("scconv_lab.launch", "scconv_lab.cli"),
+    *("sklearn.datasets", "sklearn.model_selection", "torch._dynamo", "wandb.sdk.launch"),
+)
+"""The fit itself, and what its data, optimizer and record import when they are first used."""
 _context = multiprocessing.get_context("forkserver")
 
 
 def warm_up() -> None:
     """Start the process that all are forked from; it imports while the caller goes on."""
-    _context.set_forkserver_preload(_PRELOADED)
+    _context.set_forkserver_preload(list(PRELOADED))
     multiprocessing.forkserver.ensure_running()
 
 

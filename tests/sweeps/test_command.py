@@ -141,6 +141,19 @@ def test_agents_are_told_how(sweep: Callable[..., int], capsys: pytest.CaptureFi
     assert all(Path(value).is_file() for value in values)
 
 
+@pytest.mark.parametrize("launcher", [["slurm", "--dry-run"], ["wandb"]], ids=lambda words: words[0])
+def test_what_only_the_local_launcher_heeds_is_told(
+    sweep: Callable[..., int], launcher: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for_here = {"early_stop": {"reference": "plain", "after": 3}, "resources": {"runs_per_gpu": 2}}
+    assert sweep("--launcher", *launcher, **for_here) == 0
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note ")]
+    assert notes == [
+        "note     `early_stop` is for --launcher local, and not heeded",
+        "note     `resources.runs_per_gpu` is for --launcher local, and not heeded",
+    ]
+
+
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["sweep", "--help"])

@@ -251,14 +251,14 @@ def test_a_run_of_two_processes_and_an_end_in_order(here: Path) -> None:
         "--config",
         "configs/hardware/ddp_cpu.yaml",
         "--set",
-        "trainer.max_epochs=4",
+        "trainer.max_epochs=12",
         "--only",
         "arm=S",
         "--only",
         "seed=1",
     ]
     process = start(here, *two)
-    (log,) = wait_for(here, "runs/sweeps/*/log.txt", "epoch 1/4")
+    (log,) = wait_for(here, "runs/sweeps/*/log.txt", "epoch 1/12 ")
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (130, "")

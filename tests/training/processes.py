@@ -11,11 +11,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from scconv_lab.sweeps.worker import PRELOADED
+
 Death = tuple[str, int]
 """(a callback's hook, or "fsync" or "replace" of a checkpoint being written; how often it was called before)."""
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["scconv_lab.launch", "scconv_lab.cli", "sklearn.datasets", "sklearn.model_selection"])
+_context.set_forkserver_preload(list(PRELOADED))
 
 
 def start(
