@@ -11,7 +11,7 @@ from tests.runs import Command, Run, command_environment, new_workspace
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="run the slow tests of faults in full, which takes hours")
+    parser.addoption("--full", action="store_true", help="run the slow tests in full, which takes hours")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -19,9 +19,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [] if config.getoption("--full") else [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
-    """Whether a test of faults runs in full, or in the reduced form of `.ci/run`."""
+    """Whether a test runs in full, or in the reduced form of `.ci/run`."""
     return request.config.getoption("--full")
 
 

@@ -294,7 +294,9 @@ class TestEvaluation:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", ARMS)
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(arm, marks=() if arm == "ablation_parallel" else pytest.mark.full) for arm in ARMS]
+)
 def test_every_arm_trains_on_two_processes(experiment: str, tmp_path: Path) -> None:
     """README's command of two processes starts the second one itself; these are started beside each other."""
     here = new_workspace(tmp_path / "workspace")
@@ -308,6 +310,7 @@ def test_every_arm_trains_on_two_processes(experiment: str, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.skipif(not FASHION_MNIST.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
 def test_resnet20_learns_fashion_mnist(command: Command, here: Path) -> None:
     """Minutes: three epochs of 55,000 images."""

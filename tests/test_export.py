@@ -415,7 +415,9 @@ def test_the_commands_help_lists_it(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize(
+    "file_format", [pytest.param(name, marks=() if name == "onnx" else pytest.mark.full) for name in FORMATS]
+)
 def test_the_process_prints_its_lines_alone(
     file_format: str, checkpoint: Checkpoint, command: Command, tmp_path: Path
 ) -> None:

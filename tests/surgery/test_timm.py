@@ -78,6 +78,7 @@ def test_timm_nets_of_several_families(name, action):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 @quiet
 @pytest.mark.parametrize("name", timm.list_models())
 @pytest.mark.parametrize("action", ACTIONS)

@@ -126,6 +126,7 @@ class Cluster:
     def release(self, job: str) -> None:
         """Start a job that was started before, which SLURM would let wait for two minutes."""
         wait_for(lambda: self.jobs().get(job, ("",))[0] == "PENDING", f"{job} to be queued again")
+        time.sleep(2)  # slurmd revokes the credentials of the job that was, which are told apart by their second
         self("scontrol", "update", f"jobid={job}", "StartTime=now")
 
 

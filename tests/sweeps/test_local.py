@@ -7,13 +7,16 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import time
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
 from tests.runs import REPOSITORY, command_environment, new_workspace
+from tests.training import processes
+from tests.training.processes import wait
 from tests.training.test_faults import alive, require_equal
 
 pytestmark = pytest.mark.slow
@@ -39,22 +42,35 @@ def write(here: Path, text: str) -> None:
     (here / "sweeps/small.yaml").write_text(text)
 
 
-def start(here: Path, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        ["scconv-lab", "sweep", "sweeps/small.yaml", *QUICK, *arguments],
-        cwd=here,
-        env=command_environment(here) | {"PYTHONPATH": str(REPOSITORY)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@dataclass(frozen=True)
+class Launcher:
+    """`scconv-lab sweep` in a process of its own, forked as its runs are: imports would be most of the time."""
+
+    here: Path
+    process: BaseProcess
+    before: tuple[int, ...]
+
+    def result(self, timeout: float = 400) -> tuple[int | None, str, str]:
+        """Its exit code, what it printed, and its errors."""
+        (code,) = wait([self.process], timeout=timeout)
+        return code, *(text[length:] for text, length in zip(_texts(self.here), self.before, strict=True))
+
+
+def start(here: Path, *arguments: str) -> Launcher:
+    before = tuple(map(len, _texts(here)))
+    environment = command_environment(here) | {"PYTHONPATH": str(REPOSITORY)}
+    (process,) = processes.start(["sweep", "sweeps/small.yaml", *QUICK, *arguments], here, environment=environment)
+    return Launcher(here, process, before)
+
+
+def _texts(here: Path) -> list[str]:
+    files = [here / f"{name}-0.txt" for name in ("output", "errors")]
+    return [file.read_text() if file.exists() else "" for file in files]
 
 
 def sweep(here: Path, *arguments: str, code: int = 0) -> str:
-    process = start(here, *arguments)
-    output, error = process.communicate(timeout=400)
-    assert process.returncode == code, f"{output}{error}"
+    ended, output, error = start(here, *arguments).result()
+    assert ended == code, f"{output}{error}"
     assert error == ""
     return output
 
@@ -121,8 +137,8 @@ def test_a_sweep_does_what_is_missing_and_no_more(here: Path) -> None:
     folder = done["S", 0]
     by_hand = re.search(r"^# by hand: scconv-lab (.*)$", (folder / "log.txt").read_text(), re.M)
     assert by_hand is not None
-    environment = command_environment(here)
-    subprocess.run(["scconv-lab", *shlex.split(by_hand[1])], cwd=here, env=environment, check=True, capture_output=True)
+    fit = processes.start(shlex.split(by_hand[1]), here, environment=command_environment(here))
+    assert wait(fit, timeout=240) == [0]
     (alone,) = (path.parent for path in here.glob("runs/*/*/results.json") if path.parent.parent.name != "sweeps")
     require_equal(folder, alone)
 
@@ -147,23 +163,23 @@ def test_a_sweep_of_which_all_is_killed_ends_as_one_that_was_not(
 ) -> None:
     """The launcher or one of its runs, at a random moment; 2 times, and with `--full` 10."""
     draw = random.Random(5)
-    killed = 0
-    while killed < (10 if full else 2):
-        process = start(here, "--set", "trainer.max_epochs=6")
-        while process.poll() is None and killed < (10 if full else 2):
-            time.sleep(draw.uniform(1, 16))
-            if process.poll() is not None:
+    killed, wanted = 0, 10 if full else 2
+    while killed < wanted:
+        launcher = start(here, "--set", "trainer.max_epochs=6")
+        while launcher.process.is_alive() and killed < wanted:
+            time.sleep(draw.uniform(1, 10))
+            if not launcher.process.is_alive():
                 break
             working = working_on(here)
             if draw.random() < 0.5 or not working:
-                process.kill()
-                process.communicate(timeout=30)
+                launcher.process.kill()
+                launcher.result()
                 require_nothing_left(here)
             else:
                 os.kill(draw.choice(working), signal.SIGKILL)
             killed += 1
-        process.communicate(timeout=300)
-        if process.returncode == 0 and killed < 10:
+        code, *_ = launcher.result()
+        if code == 0 and killed < wanted:
             require_same(here, whole)
             shutil.rmtree(here / "runs")
     sweep(here, "--set", "trainer.max_epochs=6")
@@ -219,15 +235,14 @@ def test_arms_that_fail_leave_the_others_alone_and_say_why(here: Path) -> None:
 
 
 def test_two_launchers_never_run_a_run_twice(here: Path) -> None:
-    processes = [start(here, "--set", "trainer.max_epochs=2") for _ in range(2)]
-    outputs = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    assert [error for _, error in outputs] == ["", ""]
-    here_done = [re.sub(r".* elsewhere\n", "", output) for output, _ in outputs]
-    done = [event for output in here_done for event in events(output, "done")]
-    assert sorted(done) == [("S", "0"), ("S", "1"), ("plain", "0"), ("plain", "1")]
+    launchers = [start(here, "--set", "trainer.max_epochs=2") for _ in range(2)]
+    for launcher in launchers:
+        code, output, error = launcher.result()
+        assert (code, error) == (0, "")
+        assert set(events(output, "done")) <= {("S", "0"), ("S", "1"), ("plain", "0"), ("plain", "1")}
+    assert len(folders(here)) == 4
     for folder in folders(here).values():
-        assert (folder / "log.txt").read_text().count("epoch 2/2 ") == 1
+        assert [(folder / "log.txt").read_text().count(f"\nepoch {epoch}/2 ") for epoch in (1, 2)] == [1, 1]
 
 
 def test_gpus_are_divided(here: Path) -> None:
@@ -257,11 +272,12 @@ def test_a_run_of_two_processes_and_an_end_in_order(here: Path) -> None:
         "--only",
         "seed=1",
     ]
-    process = start(here, *two)
+    launcher = start(here, *two)
     (log,) = wait_for(here, "runs/sweeps/*/log.txt", "epoch 1/12 ")
-    process.send_signal(signal.SIGINT)
-    output, error = process.communicate(timeout=60)
-    assert (process.returncode, error) == (130, "")
+    assert launcher.process.pid is not None
+    os.kill(launcher.process.pid, signal.SIGINT)
+    code, output, error = launcher.result(timeout=60)
+    assert (code, error) == (130, "")
     assert "ended by SIGINT: 1 interrupted; the same command goes on" in output
     require_nothing_left(here)
     output = sweep(here, *two)

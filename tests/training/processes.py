@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,13 @@ _context.set_forkserver_preload(list(PRELOADED))
 
 
 def start(
-    arguments: Sequence[str], folder: Path, *, death: Death | None = None, processes: int = 1, dying: int = 0
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    death: Death | None = None,
+    processes: int = 1,
+    dying: int = 0,
 ) -> list[BaseProcess]:
     """Start the command in `folder`, as one process or as several that share the run; `dying` is which one dies.
 
@@ -36,8 +42,8 @@ def start(
         shared["WORLD_SIZE"] = str(processes)
     started = []
     for rank in range(processes):
-        environment = shared | ({"LOCAL_RANK": str(rank)} if processes > 1 else {})
-        given = (list(arguments), folder, rank, environment, death if rank == dying else None)
+        own = shared | ({"LOCAL_RANK": str(rank)} if processes > 1 else {}) | dict(environment or {})
+        given = (list(arguments), folder, rank, own, death if rank == dying else None)
         started.append(_context.Process(target=_run, args=given))
     for process in started:
         process.start()

@@ -49,7 +49,7 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world_size", [2, 3])
+@pytest.mark.parametrize("world_size", [2, pytest.param(3, marks=pytest.mark.full)])
 def test_several_processes_measure_what_one_does(world_size: int, one_process: Results, tmp_path: Path) -> None:
     several = evaluate(world_size, tmp_path)
     assert [found["count"] for found in one_process] == [*IMAGES]

@@ -28,7 +28,9 @@ def test_losses_are_those_on_file(reading: str, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize(
+    "reading", [pytest.param(name, marks=() if name == "paper" else pytest.mark.full) for name in READINGS]
+)
 def test_a_rounding_error_stays_below_the_tolerance(reading: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """1e-13 in one weight, a hundred roundings, is not seen; 1e-6 is."""
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")

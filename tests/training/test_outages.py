@@ -24,6 +24,7 @@ FIT = ["fit", "--config", "experiments/ablation_sru.yaml", "--config", "configs/
 FIT += [f"--trainer.max_epochs={EPOCHS}"]
 
 pytestmark = pytest.mark.slow
+FULL = pytest.mark.full
 
 
 class Finished:
@@ -90,11 +91,6 @@ def require_same_training(ours: Finished, alone: Finished) -> None:
         assert ours.run.console(key) == alone.run.console(key)
 
 
-def require_full(full: bool, *, unless: bool) -> None:
-    if not full and not unless:
-        pytest.skip("needs --full")
-
-
 def online(server: WandbServer) -> dict[str, str]:
     return {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": server.url, "no_proxy": "127.0.0.1"}
 
@@ -127,9 +123,8 @@ def test_a_healthy_server_changes_nothing_and_gets_the_curve(alone: Finished, wo
     assert server.curve(run, "val/acc1") == pytest.approx(finished.run.console("val/acc1"), abs=5.1e-5)
 
 
-@pytest.mark.parametrize("behaviour", ["silent", "fail", "drop"])
+@pytest.mark.parametrize("behaviour", ["silent", *(pytest.param(name, marks=FULL) for name in ("fail", "drop"))])
 def test_a_server_that_is_not_there(behaviour: Any, alone: Finished, workspace: Path, full: bool) -> None:
-    require_full(full, unless=behaviour == "silent")
     with WandbServer(behaviour) as server:
         finished = Finished(workspace, environment=online(server), timeouts={} if full else REDUCED)
     assert f"W&B      offline; {server.url} does not answer" in finished.output
@@ -139,9 +134,9 @@ def test_a_server_that_is_not_there(behaviour: Any, alone: Finished, workspace: 
     require_one_run_when_synced(finished, workspace)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("later", ["silent", "fail"])
 def test_a_server_that_gives_no_run(later: Any, alone: Finished, workspace: Path, full: bool) -> None:
-    require_full(full, unless=False)
     with WandbServer(trouble=lambda body: "RunResumeStatus" in body, later=later) as server:
         finished = Finished(workspace, environment=online(server), timeouts={} if full else REDUCED)
     assert "W&B      offline; the server gave no run" in finished.output
@@ -151,11 +146,17 @@ def test_a_server_that_gives_no_run(later: Any, alone: Finished, workspace: Path
     require_one_run_when_synced(finished, workspace)
 
 
-@pytest.mark.parametrize("later", ["silent", "fail", "drop"])
-@pytest.mark.parametrize("when", ["mid", "end"])
+@pytest.mark.parametrize(
+    ("when", "later"),
+    [
+        ("mid", "drop"),
+        ("end", "silent"),
+        *(pytest.param("mid", later, marks=FULL) for later in ("silent", "fail")),
+        *(pytest.param("end", later, marks=FULL) for later in ("fail", "drop")),
+    ],
+)
 def test_a_server_that_is_lost(when: str, later: Any, alone: Finished, workspace: Path, full: bool) -> None:
     """With the first row of metrics, or with the word that the run is complete."""
-    require_full(full, unless=(when, later) in (("mid", "drop"), ("end", "silent")))
     sign = {"mid": "wandb-history.jsonl", "end": '"complete":true'}[when]
 
     def trouble(body: str) -> bool:
