@@ -180,6 +180,7 @@ def test_a_run_that_another_agent_goes_on_with_has_one_whole_curve(here: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_a_server_that_gives_an_agents_run_no_record_leaves_it_offline(here: Path) -> None:
     """With an id of its own, for W&B holds on to the sweep's, and with nothing else to upload."""
     (run,) = runs_of(["S"])

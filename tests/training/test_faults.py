@@ -147,7 +147,9 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc for the processes of a run")
-@pytest.mark.parametrize("victim", ["first", "second", "first, early"])
+@pytest.mark.parametrize(
+    "victim", ["second", *(pytest.param(v, marks=pytest.mark.full) for v in ("first", "first, early"))]
+)
 def test_a_process_that_dies_takes_the_other_down_and_the_run_goes_on(
     victim: str, tmp_path: Path, whole_of_two: tuple[Path, float]
 ) -> None:

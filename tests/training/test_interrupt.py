@@ -58,9 +58,8 @@ def test_sigint_ends_with_a_checkpoint_and_a_finished_record(devices: int, works
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("signum", "devices"), [pytest.param(signal.SIGUSR1, 1, marks=pytest.mark.full), (signal.SIGTERM, 2)], ids=str
-)
+@pytest.mark.full
+@pytest.mark.parametrize(("signum", "devices"), [(signal.SIGUSR1, 1), (signal.SIGTERM, 2)], ids=str)
 def test_other_signals_have_their_own_codes(signum: signal.Signals, devices: int, workspace: Path) -> None:
     limits = ["--trainer.max_epochs", "1000", "--trainer.devices", str(devices), "--trainer.logger", "false"]
     code, output, error = signalled(workspace, limits, signum)

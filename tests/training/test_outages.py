@@ -172,7 +172,10 @@ def test_a_server_that_is_lost(when: str, later: Any, alone: Finished, workspace
     require_one_run_when_synced(finished, workspace)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--trainer.logger.mode=offline"]], ids=["online", "offline"])
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param([], id="online"), pytest.param(["--trainer.logger.mode=offline"], id="offline", marks=FULL)],
+)
 def test_a_run_outlives_the_process_of_wandb(arguments: list[str], alone: Finished, workspace: Path) -> None:
     def kill(line: str, process: Any) -> None:
         if line.startswith("epoch 1"):
