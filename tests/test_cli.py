@@ -13,6 +13,7 @@ import torch
 from scconv_lab.cli import main
 from scconv_lab.data import Digits
 from scconv_lab.models import CifarResNet
+from tests.full import others_in_full
 from tests.nn.public import PublicScConv
 from tests.runs import REPOSITORY, Command, Run, new_workspace
 from tests.training.processes import start, wait
@@ -294,9 +295,7 @@ class TestEvaluation:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "experiment", [pytest.param(arm, marks=() if arm == "ablation_parallel" else pytest.mark.full) for arm in ARMS]
-)
+@pytest.mark.parametrize("experiment", others_in_full(ARMS, "ablation_parallel"))
 def test_every_arm_trains_on_two_processes(experiment: str, tmp_path: Path) -> None:
     """README's command of two processes starts the second one itself; these are started beside each other."""
     here = new_workspace(tmp_path / "workspace")

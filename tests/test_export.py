@@ -25,6 +25,7 @@ from scconv_lab.export import FORMATS, ParityError, load_safetensors
 from scconv_lab.models.pretrained import without_pretrained
 from scconv_lab.nn import READINGS
 from scconv_lab.training import Classifier
+from tests.full import others_in_full
 from tests.runs import Command, Run
 
 Checkpoint = Callable[[str], tuple[Path, nn.Module]]
@@ -415,9 +416,7 @@ def test_the_commands_help_lists_it(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "file_format", [pytest.param(name, marks=() if name == "onnx" else pytest.mark.full) for name in FORMATS]
-)
+@pytest.mark.parametrize("file_format", others_in_full([*FORMATS], "onnx"))
 def test_the_process_prints_its_lines_alone(
     file_format: str, checkpoint: Checkpoint, command: Command, tmp_path: Path
 ) -> None:

@@ -103,6 +103,8 @@ class Sweep:
         states = self.states()
         todo = [run for run in self.runs if states[run.id] in ("new", "interrupted")]
         print(f"sweep    {self.file.name}, {len(self.runs)} runs: {_counted(Counter(states.values()))}")
+        if not todo:
+            return 0
         self._tell_what_is_for_here()
         jobs = slurm.scripts(todo, self.file.name, slurm.options(self.file.slurm, given), datetime.now())
         if dry_run:

@@ -16,8 +16,12 @@ from pathlib import Path
 from scconv_lab.sweeps.script import console_script
 
 PRELOADED = (
-    *("scconv_lab.launch", "scconv_lab.cli"),
-    *("sklearn.datasets", "sklearn.model_selection", "torch._dynamo", "wandb.sdk.launch"),
+    "scconv_lab.launch",
+    "scconv_lab.cli",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+    "torch._dynamo",
+    "wandb.sdk.launch",
 )
 """The fit itself, and what its data, optimizer and record import when they are first used."""
 _context = multiprocessing.get_context("forkserver")

@@ -180,7 +180,6 @@ def test_a_run_that_another_agent_goes_on_with_has_one_whole_curve(here: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.full
 def test_a_server_that_gives_an_agents_run_no_record_leaves_it_offline(here: Path) -> None:
     """With an id of its own, for W&B holds on to the sweep's, and with nothing else to upload."""
     (run,) = runs_of(["S"])
@@ -190,7 +189,7 @@ def test_a_server_that_gives_an_agents_run_no_record_leaves_it_offline(here: Pat
         finished = subprocess.run(
             words(file, value),
             cwd=here,
-            env=of_an_agent(here, "first123", value) | online(server),
+            env=of_an_agent(here, "first123", value) | server.environment,
             capture_output=True,
             text=True,
             timeout=200,
@@ -202,10 +201,6 @@ def test_a_server_that_gives_an_agents_run_no_record_leaves_it_offline(here: Pat
     assert record.parent.name.startswith("offline-run-")
     assert "first123" not in record.name
     assert len(recorded(run.folder).wandb_history("val/acc1")) == EPOCHS
-
-
-def online(server: WandbServer) -> dict[str, str]:
-    return {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": server.url, "no_proxy": "127.0.0.1"}
 
 
 class SweepServer(WandbServer):
@@ -252,7 +247,7 @@ def test_an_agent_takes_every_run(here: Path) -> None:
     runs = runs_of(["plain", "S"])
     sweep, agent = (command.removeprefix("uv run ") for command in commands(define(runs, "table1")))
     with SweepServer() as server:
-        environment = command_environment(here) | online(server)
+        environment = command_environment(here) | server.environment
         for command in (sweep, agent.replace("SWEEP_ID", f"tester/scconv_lab/{SWEEP}")):
             finished = subprocess.run(
                 shlex.split(command),

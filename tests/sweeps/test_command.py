@@ -127,6 +127,14 @@ def test_slurms_scripts_are_printed_and_nothing_is_written(
     assert not Path("runs").exists()
 
 
+def test_slurm_is_asked_for_nothing_where_all_is_done(
+    sweep: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scconv_lab.sweeps.ledger.state", lambda run: "done")
+    assert sweep("--launcher", "slurm") == 0
+    assert capsys.readouterr().out == "sweep    small, 4 runs: 4 done\n"
+
+
 def test_agents_are_told_how(sweep: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep("--launcher", "wandb") == 0
     assert capsys.readouterr().out.splitlines() == [

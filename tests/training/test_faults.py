@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from scconv_lab.training.checkpoint_io import load_verified
+from tests.full import others_in_full
 from tests.runs import command_environment, new_workspace
 from tests.training.checkpoints import differing, load
 from tests.training.processes import start, wait
@@ -147,9 +148,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc for the processes of a run")
-@pytest.mark.parametrize(
-    "victim", ["second", *(pytest.param(v, marks=pytest.mark.full) for v in ("first", "first, early"))]
-)
+@pytest.mark.parametrize("victim", others_in_full(["first", "second", "first, early"], "second"))
 def test_a_process_that_dies_takes_the_other_down_and_the_run_goes_on(
     victim: str, tmp_path: Path, whole_of_two: tuple[Path, float]
 ) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from scconv_lab.nn import READINGS
+from tests.full import others_in_full
 from tests.training.golden import FILE, STEPS, machine, trace
 
 GOLDEN = json.loads(FILE.read_text())
@@ -28,9 +29,7 @@ def test_losses_are_those_on_file(reading: str, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "reading", [pytest.param(name, marks=() if name == "paper" else pytest.mark.full) for name in READINGS]
-)
+@pytest.mark.parametrize("reading", others_in_full([*READINGS], "paper"))
 def test_a_rounding_error_stays_below_the_tolerance(reading: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """1e-13 in one weight, a hundred roundings, is not seen; 1e-6 is."""
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from scconv_lab.training import tracking
+from tests.full import others_in_full
 from tests.runs import BIN, Run, command_environment
 from tests.training.wandb_server import WandbServer
 
@@ -24,7 +26,8 @@ FIT = ["fit", "--config", "experiments/ablation_sru.yaml", "--config", "configs/
 FIT += [f"--trainer.max_epochs={EPOCHS}"]
 
 pytestmark = pytest.mark.slow
-FULL = pytest.mark.full
+WHEN = ("mid", "end")
+BROKEN = ("silent", "fail", "drop")
 
 
 class Finished:
@@ -91,15 +94,11 @@ def require_same_training(ours: Finished, alone: Finished) -> None:
         assert ours.run.console(key) == alone.run.console(key)
 
 
-def online(server: WandbServer) -> dict[str, str]:
-    return {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": server.url, "no_proxy": "127.0.0.1"}
-
-
 def require_one_run_when_synced(finished: Finished, workspace: Path) -> None:
     """Upload everything in the run's folder to a server that knows nothing, as a user does later."""
     (record,) = finished.run.folder.glob("wandb/*run-*/*.wandb")
     with WandbServer() as server:
-        environment = command_environment(workspace) | online(server)
+        environment = command_environment(workspace) | server.environment
         sync = [str(BIN / "wandb"), "sync", "--no-skip-online", str(record.parent)]
         done = subprocess.run(sync, env=environment, capture_output=True, text=True, timeout=120, cwd=workspace)
         assert done.returncode == 0, done.stderr
@@ -116,17 +115,17 @@ def require_one_run_when_synced(finished: Finished, workspace: Path) -> None:
 def test_a_healthy_server_changes_nothing_and_gets_the_curve(alone: Finished, workspace: Path) -> None:
     """What the other tests take for granted of the server of theirs."""
     with WandbServer() as server:
-        finished = Finished(workspace, environment=online(server))
+        finished = Finished(workspace, environment=server.environment)
     require_same_training(finished, alone)
     assert "W&B      online, " in finished.output
     (run,) = server.runs
     assert server.curve(run, "val/acc1") == pytest.approx(finished.run.console("val/acc1"), abs=5.1e-5)
 
 
-@pytest.mark.parametrize("behaviour", ["silent", *(pytest.param(name, marks=FULL) for name in ("fail", "drop"))])
+@pytest.mark.parametrize("behaviour", others_in_full(BROKEN, "silent"))
 def test_a_server_that_is_not_there(behaviour: Any, alone: Finished, workspace: Path, full: bool) -> None:
     with WandbServer(behaviour) as server:
-        finished = Finished(workspace, environment=online(server), timeouts={} if full else REDUCED)
+        finished = Finished(workspace, environment=server.environment, timeouts={} if full else REDUCED)
     assert f"W&B      offline; {server.url} does not answer" in finished.output
     require_same_training(finished, alone)
     assert finished.at("run ") - alone.at("run ") < START_S
@@ -138,7 +137,7 @@ def test_a_server_that_is_not_there(behaviour: Any, alone: Finished, workspace: 
 @pytest.mark.parametrize("later", ["silent", "fail"])
 def test_a_server_that_gives_no_run(later: Any, alone: Finished, workspace: Path, full: bool) -> None:
     with WandbServer(trouble=lambda body: "RunResumeStatus" in body, later=later) as server:
-        finished = Finished(workspace, environment=online(server), timeouts={} if full else REDUCED)
+        finished = Finished(workspace, environment=server.environment, timeouts={} if full else REDUCED)
     assert "W&B      offline; the server gave no run" in finished.output
     require_same_training(finished, alone)
     assert finished.at("run ") - alone.at("run ") < START_S
@@ -147,23 +146,18 @@ def test_a_server_that_gives_no_run(later: Any, alone: Finished, workspace: Path
 
 
 @pytest.mark.parametrize(
-    ("when", "later"),
-    [
-        ("mid", "drop"),
-        ("end", "silent"),
-        *(pytest.param("mid", later, marks=FULL) for later in ("silent", "fail")),
-        *(pytest.param("end", later, marks=FULL) for later in ("fail", "drop")),
-    ],
+    "place", others_in_full([*product(WHEN, BROKEN)], ("mid", "drop"), ("end", "silent")), ids="-".join
 )
-def test_a_server_that_is_lost(when: str, later: Any, alone: Finished, workspace: Path, full: bool) -> None:
+def test_a_server_that_is_lost(place: tuple[str, Any], alone: Finished, workspace: Path, full: bool) -> None:
     """With the first row of metrics, or with the word that the run is complete."""
+    when, later = place
     sign = {"mid": "wandb-history.jsonl", "end": '"complete":true'}[when]
 
     def trouble(body: str) -> bool:
         return sign in body
 
     with WandbServer(trouble=trouble, later=later) as server:
-        finished = Finished(workspace, environment=online(server), timeouts={} if full else REDUCED)
+        finished = Finished(workspace, environment=server.environment, timeouts={} if full else REDUCED)
         assert server.behaviour == later
     assert "W&B      online, " in finished.output
     require_same_training(finished, alone)
@@ -172,11 +166,8 @@ def test_a_server_that_is_lost(when: str, later: Any, alone: Finished, workspace
     require_one_run_when_synced(finished, workspace)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [pytest.param([], id="online"), pytest.param(["--trainer.logger.mode=offline"], id="offline", marks=FULL)],
-)
-def test_a_run_outlives_the_process_of_wandb(arguments: list[str], alone: Finished, workspace: Path) -> None:
+@pytest.mark.parametrize("mode", others_in_full(["online", "offline"], "online"))
+def test_a_run_outlives_the_process_of_wandb(mode: str, alone: Finished, workspace: Path) -> None:
     def kill(line: str, process: Any) -> None:
         if line.startswith("epoch 1"):
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -184,7 +175,8 @@ def test_a_run_outlives_the_process_of_wandb(arguments: list[str], alone: Finish
             os.kill(int(core), signal.SIGKILL)
 
     with WandbServer() as server:
-        finished = Finished(workspace, *arguments, environment=online(server), on_line=kill)
+        arguments = ["--trainer.logger.mode=offline"] if mode == "offline" else []
+        finished = Finished(workspace, *arguments, environment=server.environment, on_line=kill)
     require_same_training(finished, alone)
     assert len(re.findall(r"^W&B      its process is gone", finished.output, re.MULTILINE)) == 2
     assert finished.seconds - finished.at("test ") < END_S
