@@ -20,7 +20,8 @@ FIRST, SECOND, *OTHERS = SHELL
 COSTS = [line for line in OTHERS if "scconv-lab cost " in line]
 SWEEPS = [line for line in OTHERS if "scconv-lab sweep " in line]
 FITS = [line for line in OTHERS if "scconv-lab fit " in line]
-SLOW = ("--device", "--paper")
+MARKS = {"--device": [pytest.mark.slow], "--paper": [pytest.mark.slow, pytest.mark.full]}
+"""The paper's table is also printed by `tests/cost/test_paper.py`, from rows that its tests share."""
 
 
 def arguments(line: str) -> list[str]:
@@ -124,7 +125,7 @@ def test_other_commands_run(
 
 @pytest.mark.parametrize(
     "line",
-    [pytest.param(line, marks=pytest.mark.slow if any(option in line for option in SLOW) else ()) for line in COSTS],
+    [pytest.param(line, marks=[m for option in MARKS if option in line for m in MARKS[option]]) for line in COSTS],
 )
 def test_costs_are_told(
     line: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

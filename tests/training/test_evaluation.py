@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from scconv_lab.data import IGNORE_INDEX, Digits
-from tests.full import others_in_full
 from tests.training.ranks import BATCH_SIZE, IMAGES, Results, evaluate
 
 
@@ -50,7 +49,8 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world_size", others_in_full([2, 3], 2))
+@pytest.mark.full  # what each process is given is looked at above, and two are compared in `tests/test_cli.py`
+@pytest.mark.parametrize("world_size", [2, 3])
 def test_several_processes_measure_what_one_does(world_size: int, one_process: Results, tmp_path: Path) -> None:
     several = evaluate(world_size, tmp_path)
     assert [found["count"] for found in one_process] == [*IMAGES]
