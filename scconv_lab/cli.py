@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from scconv_lab.doctor import run as doctor
 
             return doctor(expanded[1:], experiment=experiment)
-        from scconv_lab.launch import run
+        from scconv_lab.fit.command import run
 
         return run(expanded, experiment=experiment)
     except UserError as error:

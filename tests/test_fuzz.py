@@ -21,9 +21,9 @@ import yaml
 
 from scconv_lab.cli import main
 from scconv_lab.data import CIFAR10, FashionMNIST
-from scconv_lab.lab_cli import LabCLI
+from scconv_lab.fit.lab_cli import LabCLI
+from tests.fit.test_parser import UnbuiltCLI
 from tests.mutations import SHIPPED, mutate, nodes
-from tests.test_parser import UnbuiltCLI
 
 FILES, ALL_FILES = 200, 10_000
 PROCESSES = 2

@@ -12,7 +12,7 @@ from scconv_lab.complexity.measure import Measurement, cases, device_name, find_
 from scconv_lab.cost.layers import print_layers
 from scconv_lab.cost.show import print_csv, print_json, print_table, progress, short
 from scconv_lab.errors import UserError
-from scconv_lab.plan import build_classifier, build_data, parse_fit
+from scconv_lab.fit.dry import build_classifier, build_data, parse_fit
 from scconv_lab.training import Classifier
 
 Shape = tuple[int, int, int]

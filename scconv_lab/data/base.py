@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.transforms import v2
 
-from scconv_lab.data.order import EpochSampler, Keyed, ResumableLoader, drawing_from
 from scconv_lab.data.padding import Padded
+from scconv_lab.data.sampling import EpochSampler, Keyed, ResumableLoader, drawing_from
 from scconv_lab.errors import UserError
 
 
@@ -91,7 +91,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def augmentation(self) -> list[v2.Transform]:
         """What a uint8 batch (B, C, H, W) of training images goes through, each image drawn on its own.
 
-        Drawn from torch's generator alone, which is seeded for each batch: see `scconv_lab.data.order`.
+        Drawn from torch's generator alone, which is seeded for each batch: see `scconv_lab.data.sampling`.
         """
         return []
 

@@ -65,8 +65,8 @@ def _checks(given: list[str], experiment: str | None) -> list[Check]:
     checks = [machine.python(), machine.torch()]
     if checks[-1].state == "fail":
         return checks  # nothing below can be looked at without it
-    from scconv_lab.doctor.plan import Plan
-    from scconv_lab.doctor.record import wandb
+    from scconv_lab.doctor.experiment import Plan
+    from scconv_lab.doctor.tracking import wandb
 
     plan = Plan(given, experiment=experiment) if given else None
     checks += machine.gpus(plan.gpus if plan else None)

@@ -8,7 +8,7 @@ from torch import Tensor
 from scconv_lab.errors import UserError
 from scconv_lab.models.net import Net
 from scconv_lab.models.pretrained import HUB, fill, hub_error, read_weights, reads_pretrained
-from scconv_lab.models.zoo import model_arguments, refusal, unknown_name
+from scconv_lab.models.wrapped import model_arguments, refusal, unknown_name
 
 
 class TimmNet(Net):

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from scconv_lab.errors import UserError
+from scconv_lab.run_folder.files import write_whole
 from scconv_lab.sweeps import ledger
-from scconv_lab.sweeps.runs import Run
-from scconv_lab.training.files import write_whole
+from scconv_lab.sweeps.resolve import Run
 
 _FOLDER = "wandb"
 _LEFT = ("new", "interrupted", "running")

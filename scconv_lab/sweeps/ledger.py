@@ -14,10 +14,10 @@ from typing import Any, Literal
 import yaml
 
 from scconv_lab.config import read_yaml
-from scconv_lab.sweeps.runs import Run, launched
-from scconv_lab.training import lock, resume
-from scconv_lab.training.files import write_whole
-from scconv_lab.training.provenance import provenance
+from scconv_lab.run_folder import lock, resume
+from scconv_lab.run_folder.files import write_whole
+from scconv_lab.run_folder.provenance import provenance
+from scconv_lab.sweeps.resolve import Run, launched
 
 State = Literal["done", "running", "queued", "failed", "stopped", "interrupted", "new"]
 MOST_FAILURES = 2

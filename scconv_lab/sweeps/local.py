@@ -13,9 +13,9 @@ from typing import Any
 
 from scconv_lab.errors import UserError
 from scconv_lab.sweeps import ledger, worker
+from scconv_lab.sweeps.early_stop import why_hopeless
 from scconv_lab.sweeps.file import EarlyStop
-from scconv_lab.sweeps.hopeless import why_hopeless
-from scconv_lab.sweeps.runs import Run
+from scconv_lab.sweeps.resolve import Run
 from scconv_lab.sweeps.show import Board, why_ended
 from scconv_lab.sweeps.slots import Place, Slots, cores
 

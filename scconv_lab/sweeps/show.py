@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scconv_lab.sweeps import ledger
-from scconv_lab.sweeps.runs import Run
+from scconv_lab.sweeps.resolve import Run
 
 _LOG_LINES = 8
 

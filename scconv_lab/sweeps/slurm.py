@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from scconv_lab.errors import UserError
+from scconv_lab.run_folder.files import write_whole
 from scconv_lab.sweeps import ledger
-from scconv_lab.sweeps.runs import Run
+from scconv_lab.sweeps.resolve import Run
 from scconv_lab.sweeps.script import console_script
-from scconv_lab.training.files import write_whole
 
 FOLDER = "slurm"
 """Folder of scripts, lists of runs and what the scripts print, beside the folders of the runs."""

@@ -10,11 +10,11 @@ from typing import Any
 from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
 from scconv_lab.sweeps import agents, ledger, slurm
+from scconv_lab.sweeps.estimate import plan_arms
 from scconv_lab.sweeps.file import SweepFile, read_sweep
 from scconv_lab.sweeps.grid import Arm, expand, select
 from scconv_lab.sweeps.local import Local
-from scconv_lab.sweeps.planning import plan_arms
-from scconv_lab.sweeps.runs import Run, require_buildable, resolve
+from scconv_lab.sweeps.resolve import Run, require_buildable, resolve
 from scconv_lab.sweeps.show import Board, duration, print_arms, print_failures, print_runs
 from scconv_lab.sweeps.slots import cores
 from scconv_lab.sweeps.slots import gpus as find_gpus

@@ -16,7 +16,7 @@ from pathlib import Path
 from scconv_lab.sweeps.script import console_script
 
 PRELOADED = (
-    "scconv_lab.launch",
+    "scconv_lab.fit.command",
     "scconv_lab.cli",
     "sklearn.datasets",
     "sklearn.model_selection",

@@ -8,7 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from scconv_lab.errors import Stopped, UserError
-from scconv_lab.training.checkpoint_io import load_verified, set_aside
+from scconv_lab.run_folder.checkpoint_io import load_verified, set_aside
+from scconv_lab.run_folder.configuration import differences
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.exact_resume import ExactResume
 from scconv_lab.training.interrupt import SignalWatch
@@ -142,24 +143,3 @@ def require_same_hparams(path: Path, model: Classifier, *, for_training: bool) -
             f"{path} was made with another configuration: {'; '.join(differing)}; "
             "give the configuration it was made with (config.yaml in its run's folder), or start without it"
         )
-
-
-def differences(there: dict[str, Any], here: dict[str, Any]) -> dict[str, str]:
-    """What two nested descriptions differ in, by dotted key; what is None or empty counts as absent."""
-    saved, current = flat(there), flat(here)
-    return {
-        key: f"{key} is {saved.get(key)!r} there and {current.get(key)!r} here"
-        for key in sorted(saved.keys() | current.keys())
-        if saved.get(key) != current.get(key)
-    }
-
-
-def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested description by dotted key, without what is None or empty."""
-    items: dict[str, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, dict) and item:
-            items |= flat(item, f"{prefix}{key}.")
-        elif item not in (None, {}):
-            items[f"{prefix}{key}"] = list(item) if isinstance(item, tuple) else item
-    return items

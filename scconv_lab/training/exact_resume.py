@@ -18,8 +18,8 @@ class ExactResume(Callback):
     """Keeps, of every process, the random generators and the metrics that an epoch is in the middle of.
 
     Weights, optimizer, schedule, loops and callbacks are Lightning's to keep, the place in the epoch is
-    `ResumableLoader`'s, and the looks of a sample need no keeping (`scconv_lab.data.order`). All values are tensors and
-    plain ones, so that the checkpoint loads with weights_only.
+    `ResumableLoader`'s, and how a sample is augmented follows from its place (`scconv_lab.data.sampling`). All values
+    are tensors and plain ones, so that the checkpoint loads with weights_only.
 
     Args:
         configuration: What the run is made from, kept in its checkpoints so that another run's are told apart.

@@ -11,8 +11,8 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from scconv_lab.errors import DivergedError
-from scconv_lab.training.autopsy import names_of_nonfinite, write_autopsy
 from scconv_lab.training.exact_resume import metrics, set_metrics, torch_generators
+from scconv_lab.training.nonfinite_report import names_of_nonfinite, write_autopsy
 
 OnNonfinite = Literal["stop", "skip"]
 

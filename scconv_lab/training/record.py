@@ -11,11 +11,11 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.complexity import Cost, count_cost
 from scconv_lab.complexity.measure import Measurement, measure_all
+from scconv_lab.run_folder.files import write_whole
+from scconv_lab.run_folder.history import History
+from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.surgery import Edit, preflight
 from scconv_lab.training.classifier import Classifier
-from scconv_lab.training.files import write_whole
-from scconv_lab.training.history import History
-from scconv_lab.training.provenance import provenance
 from scconv_lab.training.spec import Spec, import_class
 from scconv_lab.training.tracking import WandbLogger
 

@@ -18,8 +18,8 @@ from wandb.sdk.lib import wbauth
 from wandb.sdk.lib.runid import generate_id
 from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 
-from scconv_lab.training.history import History
-from scconv_lab.training.reach import answers
+from scconv_lab.run_folder.history import History
+from scconv_lab.training.server_check import answers
 
 ANSWER_TIMEOUT = 10.0
 """Seconds that a W&B server may take to show that it is there, before the run goes on offline."""

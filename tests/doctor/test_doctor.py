@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from scconv_lab.cli import main
-from scconv_lab.doctor import command, machine, record
-from scconv_lab.doctor.plan import _count
+from scconv_lab.doctor import command, machine, tracking
+from scconv_lab.doctor.experiment import _count
 from tests.training.wandb_server import WandbServer
 
 QUICK = ["--config", "experiments/ablation_sru.yaml", "--config", "configs/scale/quick.yaml"]
@@ -263,7 +263,7 @@ class TestServer:
     def key(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setattr(record, "_PATIENCE_S", 0.5)
+        monkeypatch.setattr(tracking, "_PATIENCE_S", 0.5)
 
     @pytest.mark.parametrize(("behaviour", "state"), [("answer", "ok"), ("silent", "warn"), ("fail", "warn")])
     def test_one_that_is_silent_is_not_waited_for(
@@ -272,18 +272,20 @@ class TestServer:
         with WandbServer(behaviour) as server:
             monkeypatch.setattr("scconv_lab.training.tracking.server", lambda: server.url)
             start = time.monotonic()
-            check = record.wandb()
+            check = tracking.wandb()
         assert time.monotonic() - start < 5
         assert check.state == state
         assert server.url in check.found
 
     def test_offline_asks_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANDB_MODE", "offline")
-        monkeypatch.setattr("scconv_lab.training.reach.answers", lambda *_, **__: pytest.fail("the server was asked"))
-        assert (record.wandb().state, record.wandb().found) == ("ok", "WANDB_MODE is offline")
+        monkeypatch.setattr(
+            "scconv_lab.training.server_check.answers", lambda *_, **__: pytest.fail("the server was asked")
+        )
+        assert (tracking.wandb().state, tracking.wandb().found) == ("ok", "WANDB_MODE is offline")
         monkeypatch.delenv("WANDB_MODE")
         monkeypatch.delenv("WANDB_API_KEY")
-        assert record.wandb().state == "warn"
+        assert tracking.wandb().state == "warn"
 
 
 def test_the_formats_are_those_of_the_help() -> None:

@@ -14,13 +14,13 @@ import pytest
 import yaml
 from jsonargparse import Namespace
 
+from scconv_lab.run_folder import lock
+from scconv_lab.run_folder.provenance import provenance
+from scconv_lab.run_folder.resume import write_results
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.file import Resources
 from scconv_lab.sweeps.grid import Arm
-from scconv_lab.sweeps.runs import Run, launched
-from scconv_lab.training import lock
-from scconv_lab.training.provenance import provenance
-from scconv_lab.training.resume import write_results
+from scconv_lab.sweeps.resolve import Run, launched
 from tests.runs import REPOSITORY
 from tests.runs import Run as Printed
 

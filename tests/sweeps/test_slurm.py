@@ -16,7 +16,7 @@ from scconv_lab.errors import UserError
 from scconv_lab.sweeps import ledger, slurm
 from scconv_lab.sweeps.file import read_sweep
 from scconv_lab.sweeps.grid import expand
-from scconv_lab.sweeps.runs import Run, resolve
+from scconv_lab.sweeps.resolve import Run, resolve
 from tests.runs import REPOSITORY, command_environment
 from tests.sweeps.cluster import Cluster, cluster, wait_for, why_not
 from tests.sweeps.test_local import left_over

@@ -68,7 +68,7 @@ def _run(arguments: list[str], folder: Path, rank: int, environment: dict[str, s
     from lightning.pytorch.utilities import rank_zero_only
 
     from scconv_lab.cli import main
-    from scconv_lab.training.together import FIRST
+    from scconv_lab.training.process_group import FIRST
 
     os.environ.pop(FIRST, None)  # of a run that a test made in the process that this one comes from
     os.environ.update(environment)

@@ -14,9 +14,9 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from scconv_lab.data import Digits
 from scconv_lab.errors import Stopped
+from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.training import Classifier
 from scconv_lab.training.checkpoint import checkpoints
-from scconv_lab.training.checkpoint_io import VerifiedCheckpointIO
 from tests.training.checkpoints import differing, load
 from tests.training.test_classifier import classifier
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from scconv_lab.training.checkpoint_io import load_verified
+from scconv_lab.run_folder.checkpoint_io import load_verified
 from tests.full import others_in_full
 from tests.runs import command_environment, new_workspace
 from tests.training.checkpoints import differing, load

@@ -12,8 +12,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from scconv_lab.errors import DivergedError
-from scconv_lab.training.autopsy import names_of_nonfinite
 from scconv_lab.training.guard import FiniteGuard
+from scconv_lab.training.nonfinite_report import names_of_nonfinite
 from tests.training.checkpoints import load
 from tests.training.test_exact_resume import fit, pytestmark  # noqa: F401
 

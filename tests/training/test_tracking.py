@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scconv_lab.cli import main
-from scconv_lab.training import provenance
+from scconv_lab.run_folder import provenance
 from scconv_lab.training.tracking import credentials
 from tests.runs import REPOSITORY, Command, Run
 

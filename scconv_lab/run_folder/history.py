@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scconv_lab.training.files import write_whole
+from scconv_lab.run_folder.files import write_whole
 
 Row = tuple[dict[str, Any], int | None]
 """(metrics by name, trainer step)."""

@@ -7,35 +7,12 @@ from typing import Any
 
 from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
-from scconv_lab.training.checkpoint import differences, flat
-from scconv_lab.training.checkpoint_io import PREVIOUS, load_verified
-from scconv_lab.training.files import write_whole
+from scconv_lab.run_folder.checkpoint_io import PREVIOUS, load_verified
+from scconv_lab.run_folder.configuration import differing
+from scconv_lab.run_folder.files import write_whole
 
 RESULTS = "results.json"
 """A run's file of final measures; a run that has one is finished."""
-
-_WITHOUT_EFFECT = (
-    "arm",
-    "bases",
-    "ckpt_path",
-    "data.init_args.download",
-    "data.init_args.num_workers",
-    "data.init_args.root",
-    "experiment",
-    "final_test",
-    "measure_cost",
-    "resume",
-    "run_id",
-    "save_every",
-    "trainer.default_root_dir",
-    "trainer.enable_",
-    "trainer.log_every_n_steps",
-    "trainer.logger",
-    "trainer.num_sanity_val_steps",
-    "trainer.plugins",
-    "trainer.profiler",
-)
-"""Keys, by how they begin, that change no weight: places, loggers, what is shown."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +66,7 @@ def find(asked: str, runs: Path, config: dict[str, Any]) -> Earlier | Finished |
         return earlier
     folders = sorted((path.parent for path in runs.glob("*/config.yaml")), reverse=True)
     for folder in folders:
-        if not _differing(_configuration(folder), config) and (
+        if not differing(_configuration(folder), config) and (
             earlier := finished(folder) or _last_good(folder, config)
         ):
             return earlier
@@ -107,18 +84,9 @@ def look_into(folder: Path, config: dict[str, Any]) -> Earlier | Finished | None
     return finished(folder) or _last_good(folder, config)
 
 
-def effective(config: dict[str, Any]) -> dict[str, Any]:
-    """The keys that a run's weights may depend on, dotted; what is None or empty is left out."""
-    return {key: value for key, value in flat(config).items() if not key.startswith(_WITHOUT_EFFECT)}
-
-
 def write_results(folder: Path, results: dict[str, Any]) -> None:
     """Mark a run as finished."""
     write_whole(folder / RESULTS, f"{json.dumps(results, indent=2)}\n")
-
-
-def _differing(saved: dict[str, Any], config: dict[str, Any]) -> list[str]:
-    return [text for key, text in differences(saved, config).items() if not key.startswith(_WITHOUT_EFFECT)]
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
@@ -126,9 +94,9 @@ def _configuration(folder: Path) -> dict[str, Any]:
 
 
 def _require_same(folder: Path, config: dict[str, Any]) -> None:
-    if differing := _differing(_configuration(folder), config):
+    if found := differing(_configuration(folder), config):
         raise UserError(
-            f"{folder} has another configuration: {'; '.join(differing)}; "
+            f"{folder} has another configuration: {'; '.join(found)}; "
             "give the configuration it was started with (its config.yaml), or start anew without --resume"
         )
 
@@ -147,8 +115,8 @@ def _candidates(folder: Path) -> list[Path]:
 
 def _step(path: Path, config: dict[str, Any]) -> int:
     checkpoint = load_verified(path, map_location="meta")
-    if differing := _differing(checkpoint.get("configuration", config), config):
-        raise UserError(f"{path} was made with another configuration: {'; '.join(differing)}")
+    if found := differing(checkpoint.get("configuration", config), config):
+        raise UserError(f"{path} was made with another configuration: {'; '.join(found)}")
     return checkpoint["global_step"]
 
 

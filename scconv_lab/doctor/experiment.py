@@ -31,7 +31,7 @@ class Plan:
     """
 
     def __init__(self, arguments: Sequence[str], *, experiment: str | None):
-        from scconv_lab.plan import parse_fit
+        from scconv_lab.fit.dry import parse_fit
 
         self.settings = parse_fit(arguments, experiment=experiment)
         trainer = self.settings.trainer
@@ -48,14 +48,14 @@ class Plan:
 
     @cached_property
     def _data(self) -> "ImageDataModule":
-        from scconv_lab.plan import build_data
+        from scconv_lab.fit.dry import build_data
 
         return build_data(self.settings)
 
     @cached_property
     def _classifier(self) -> "Classifier":
         """Without its weights."""
-        from scconv_lab.plan import build_classifier
+        from scconv_lab.fit.dry import build_classifier
 
         return build_classifier(self.settings, self._data, with_values=False)
 
@@ -76,7 +76,7 @@ class Plan:
 
     def net(self) -> Check:
         """Whether net, surgery, optimizer and schedule can be built."""
-        from scconv_lab.keys import plain_values
+        from scconv_lab.fit.keys import plain_values
         from scconv_lab.training.record import run_name
 
         try:

@@ -7,7 +7,7 @@ import pytest
 
 from scconv_lab.config import expand_arguments
 from scconv_lab.errors import UserError
-from scconv_lab.lab_cli import LabCLI
+from scconv_lab.fit.lab_cli import LabCLI
 
 BASELINE = ["--config", "experiments/baseline.yaml"]
 

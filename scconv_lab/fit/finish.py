@@ -8,8 +8,9 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
-from scconv_lab.training import resume, tracking
-from scconv_lab.training.provenance import provenance
+from scconv_lab.run_folder import resume
+from scconv_lab.run_folder.provenance import provenance
+from scconv_lab.training import tracking
 from scconv_lab.training.record import RunRecord
 
 

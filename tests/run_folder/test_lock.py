@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scconv_lab.errors import BusyError
-from scconv_lab.training import lock
+from scconv_lab.run_folder import lock
 
 
 def hold(folder: Path, told: Connection) -> None:

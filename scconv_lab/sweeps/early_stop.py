@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.file import EarlyStop
-from scconv_lab.sweeps.runs import Run
+from scconv_lab.sweeps.resolve import Run
 
 
 def why_hopeless(run: Run, runs: Sequence[Run], rule: EarlyStop) -> str | None:

@@ -7,9 +7,9 @@ import torch
 
 from scconv_lab.complexity import count_cost
 from scconv_lab.complexity.measure import Case, measure
-from scconv_lab.plan import build_classifier, build_data
+from scconv_lab.fit.dry import build_classifier, build_data
 from scconv_lab.sweeps import ledger
-from scconv_lab.sweeps.runs import Run
+from scconv_lab.sweeps.resolve import Run
 from scconv_lab.sweeps.show import by_arm
 
 

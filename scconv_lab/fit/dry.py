@@ -8,10 +8,10 @@ import torch
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
+from scconv_lab import quiet
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
-from scconv_lab.lab_cli import LabCLI
-from scconv_lab.launch import quieten
+from scconv_lab.fit.lab_cli import LabCLI
 from scconv_lab.models import without_pretrained
 from scconv_lab.training import Classifier
 from scconv_lab.training.spec import build
@@ -71,7 +71,7 @@ class FitParser(LabCLI):
     """
 
     def __init__(self, experiment: str | None = None):
-        quieten()
+        quiet.silence()
         with suppress(_DeclaredError):
             super().__init__([], experiment=experiment)
         self.subcommand = "fit"  # which Lightning's constructor has not come to

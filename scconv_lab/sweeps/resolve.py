@@ -1,8 +1,6 @@
 """Turns arms and seeds into runs, each with its identity, and builds each net once before any is launched."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,12 @@ from jsonargparse import Namespace
 
 from scconv_lab.config import expand_arguments
 from scconv_lab.errors import UserError
-from scconv_lab.plan import FitParser, build_classifier, build_data
+from scconv_lab.fit.dry import FitParser, build_classifier, build_data
+from scconv_lab.run_folder.configuration import identify
 from scconv_lab.sweeps.grid import Arm
-from scconv_lab.training import resume
 
 FOLDER = "sweeps"
 """Folder of all sweeps' runs within `trainer.default_root_dir`: what two sweeps have in common is run once."""
-_LAYOUT = ("threads", "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy")
-"""Keys, by how they begin, that say who does the work."""
-_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -61,17 +56,6 @@ class Run:
     def by_hand(self) -> list[str]:
         """The arguments of ``scconv-lab`` that a person would type for the same run, in a folder of its own."""
         return ["fit", *self.arm.arguments, "--seed_everything", str(self.seed)]
-
-
-def identify(config: Mapping[str, Any]) -> str:
-    """Name a run by what its result depends on: a hash of its configuration.
-
-    Folders, loggers and what is shown do not count (see `scconv_lab.training.resume.effective`), nor how many processes
-    and threads share the work, for the batch is that of all of them. With another number of processes batch norm sees
-    other shares of it and sums are taken in another order; a sweep counts that as the same run.
-    """
-    counting = {key: value for key, value in resume.effective(dict(config)).items() if not key.startswith(_LAYOUT)}
-    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
 def resolve(chosen: Sequence[tuple[Arm, int]]) -> list[Run]:

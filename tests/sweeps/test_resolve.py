@@ -10,7 +10,7 @@ import yaml
 from scconv_lab.errors import UserError
 from scconv_lab.sweeps.file import read_sweep
 from scconv_lab.sweeps.grid import expand
-from scconv_lab.sweeps.runs import Run, identify, launched, require_buildable, resolve
+from scconv_lab.sweeps.resolve import Run, identify, launched, require_buildable, resolve
 from tests.runs import REPOSITORY
 
 UNITS = REPOSITORY / "configs/unit"

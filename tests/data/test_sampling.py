@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from scconv_lab.data.order import EpochSampler, Keyed, ResumableLoader, drawing_from
+from scconv_lab.data.sampling import EpochSampler, Keyed, ResumableLoader, drawing_from
 from tests.data.test_base import digits, looks
 
 

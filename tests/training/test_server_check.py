@@ -9,7 +9,7 @@ from urllib.error import URLError
 
 import pytest
 
-from scconv_lab.training.reach import answers
+from scconv_lab.training.server_check import answers
 from tests.training.wandb_server import WandbServer
 
 

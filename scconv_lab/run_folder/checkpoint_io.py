@@ -10,7 +10,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from scconv_lab.errors import UserError
-from scconv_lab.training.files import write_temporary, write_whole
+from scconv_lab.run_folder.files import write_temporary, write_whole
 
 PREVIOUS = {"last.ckpt": "previous.ckpt"}
 """Under which name the file that a new one replaces is kept."""

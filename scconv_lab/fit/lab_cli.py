@@ -15,21 +15,22 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
-from scconv_lab.checks import require_sound
-from scconv_lab.closing import best_checkpoint, mark_finished, say_what_next
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
-from scconv_lab.keys import declare_keys, plain_values
+from scconv_lab.fit.finish import best_checkpoint, mark_finished, say_what_next
+from scconv_lab.fit.keys import declare_keys, plain_values
+from scconv_lab.fit.parser import LabParser
+from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained
-from scconv_lab.parser import LabParser
-from scconv_lab.training import Classifier, lock, record, resume
+from scconv_lab.run_folder import lock, resume
+from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO
+from scconv_lab.run_folder.history import History
+from scconv_lab.training import Classifier, record
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
-from scconv_lab.training.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.training.console import Console
 from scconv_lab.training.guard import FiniteGuard
-from scconv_lab.training.history import History
 from scconv_lab.training.predictions import PredictionWriter
-from scconv_lab.training.together import EndTogether
+from scconv_lab.training.process_group import EndTogether
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"

@@ -8,10 +8,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from scconv_lab.data import ImageDataModule
+from scconv_lab.fit.parser import LabParser
 from scconv_lab.models import Net
 from scconv_lab.nn import Unit
 from scconv_lab.nn.unit import GEOMETRY
-from scconv_lab.parser import LabParser
 from scconv_lab.surgery import apply_surgery
 from scconv_lab.training.guard import OnNonfinite
 

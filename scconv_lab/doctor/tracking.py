@@ -10,7 +10,7 @@ _PATIENCE_S = 5.0
 
 def wandb() -> Check:
     """Whether a run would be recorded online. The server is asked only where there is a key, and not for long."""
-    from scconv_lab.training.reach import answers
+    from scconv_lab.training.server_check import answers
     from scconv_lab.training.tracking import credentials, server
 
     mode = os.environ.get("WANDB_MODE", "online")
