@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from scconv_lab.config import expand_arguments, nearest
-from scconv_lab.errors import BusyError, DivergedError, Stopped, UserError
+from scconv_lab.errors import READER_LEFT, DivergedError, Stopped, UserError, exit_code_of
 
 COMMANDS = {
     "fit": "train one arm, test its best checkpoint once, and log to W&B",
@@ -81,19 +81,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         # a data loader's worker hands on its error as a traceback that ends in the message
         print(f"scconv-lab: error: {_one_line(str(error).rpartition('UserError: ')[2])}", file=sys.stderr)
-        return 4 if isinstance(error, BusyError) else 2
+        return error.exit_code
     except BrokenPipeError:  # what reads the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
-        return 141
+        return READER_LEFT
     except DivergedError as error:
         _say(f"diverged: {error}")
-        return 3
-    except Stopped as stop:
-        _say("interrupted" if stop.signum == signal.SIGINT else f"ended by {signal.Signals(stop.signum).name}")
-        return 128 + stop.signum
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return 130
+        return error.exit_code
+    except (Stopped, KeyboardInterrupt) as stop:
+        code = exit_code_of(stop)
+        _say("interrupted" if code == 128 + signal.SIGINT else f"ended by {signal.Signals(code - 128).name}")
+        return code
 
 
 def _one_line(message: str) -> str:

@@ -1,25 +1,41 @@
-"""How a command can end early other than by a defect of ours."""
+"""How a command can end early other than by a defect of ours, and the exit code of each way."""
+
+import signal
+
+DONE, FAILED, MISTAKE, DIVERGED, BUSY = range(5)
+"""Exit codes: finished; a defect of ours, or what was checked or launched fails; bad input; a value is not finite;
+another process works on the same run. A command that signal n ended has 128 + n."""
+ENDED_BY_REQUEST = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", 10)))
+"""Exit codes of a fit that was asked to end and left a checkpoint."""
+READER_LEFT = 141
+"""Exit code where what reads the output, such as `head`, has ended: 128 + SIGPIPE."""
 
 
 class UserError(ValueError):
     """A setting, a file or an argument that cannot be used as given.
 
     Its message names the key or file, the rule, the value, and the way out. The command line prints the message
-    without a traceback and exits with code 2; every other exception is a defect of ours and keeps its traceback.
-    From Python it is an ordinary ``ValueError``.
+    without a traceback; every other exception is a defect of ours and keeps its traceback. From Python it is an
+    ordinary ``ValueError``.
     """
+
+    exit_code = MISTAKE
 
 
 class BusyError(UserError):
-    """Another process works on the same run; the command line exits with code 4."""
+    """Another process works on the same run."""
+
+    exit_code = BUSY
 
 
 class DivergedError(ArithmeticError):
-    """A loss, gradient or weight that is not finite; the command line exits with code 3."""
+    """A loss, gradient or weight that is not finite."""
+
+    exit_code = DIVERGED
 
 
 class Stopped(BaseException):
-    """A signal asked the process to end, and it did so in order; the command line exits with 128 + the signal's number.
+    """A signal asked the process to end, and it did so in order.
 
     Args:
         signum: The signal's number.
@@ -28,3 +44,11 @@ class Stopped(BaseException):
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
+        self.exit_code = 128 + signum
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code of a command that ends by ``error``."""
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return getattr(error, "exit_code", FAILED)

@@ -1,13 +1,15 @@
-"""Runs one of Lightning's commands, and gives each way in which it can end its exit code."""
+"""The commands fit, validate, test and predict, and each way in which they can end."""
 
 import errno
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from scconv_lab import quiet
-from scconv_lab.errors import BusyError, DivergedError, Stopped, UserError
+from scconv_lab.errors import DONE, Stopped, UserError, exit_code_of
 from scconv_lab.fit.lab_cli import LabCLI
 from scconv_lab.run_folder import lock
 from scconv_lab.training import tracking
@@ -22,42 +24,40 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     watch_parent()
     before = signal.signal(signal.SIGTERM, _stop)  # where no fit is under way; a fit stops between two steps
     quiet.silence()
-    code = 1
+    code = DONE
     try:
-        LabCLI(arguments, experiment=experiment)
-        code = 0
-    except MisconfigurationException as error:
-        code = 2
-        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
-    except OSError as error:
-        if error.errno not in _FULL | _FORBIDDEN:
-            raise
-        code = 2
-        done = "written" if error.errno in _FULL else "opened"
-        raise UserError(
-            f"{error.filename or 'a file'} cannot be {done} ({error.strerror}): make room, or give another "
-            "`trainer.default_root_dir`; the checkpoints that are there still load, and --resume goes on from them"
-        ) from error
-    except UserError as error:
-        code = 4 if isinstance(error, BusyError) else 2
+        with _named_mistakes():
+            LabCLI(arguments, experiment=experiment)
+    except BaseException as error:
+        code = exit_code_of(error)
         raise
-    except DivergedError:
-        code = 3
-        raise
-    except Stopped as stop:
-        code = 128 + stop.signum
-        raise
-    except SystemExit as stop:  # Lightning's answer to KeyboardInterrupt, and what --help ends with
-        if not isinstance(stop.__context__, KeyboardInterrupt):
-            raise
-        code = 130
-        raise KeyboardInterrupt from None
     finally:
         tracking.finish(code)
         lock.release()
         signal.signal(signal.SIGTERM, before)
         stay_behind(code)
     return code
+
+
+@contextmanager
+def _named_mistakes() -> Iterator[None]:
+    """Raise what Lightning and the operating system say of a user's mistake as UserError."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        if error.errno not in _FULL | _FORBIDDEN:
+            raise
+        done = "written" if error.errno in _FULL else "opened"
+        raise UserError(
+            f"{error.filename or 'a file'} cannot be {done} ({error.strerror}): make room, or give another "
+            "`trainer.default_root_dir`; the checkpoints that are there still load, and --resume continues from them"
+        ) from error
+    except SystemExit as stop:  # Lightning's answer to KeyboardInterrupt, and what --help ends with
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _stop(signum: int, frame: Any) -> None:

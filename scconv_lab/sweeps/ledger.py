@@ -14,6 +14,7 @@ from typing import Any, Literal
 import yaml
 
 from scconv_lab.config import read_yaml
+from scconv_lab.errors import BUSY, DONE, ENDED_BY_REQUEST
 from scconv_lab.run_folder import lock, resume
 from scconv_lab.run_folder.files import write_whole
 from scconv_lab.run_folder.provenance import provenance
@@ -22,7 +23,7 @@ from scconv_lab.sweeps.resolve import Run, launched
 State = Literal["done", "running", "queued", "failed", "stopped", "interrupted", "new"]
 MOST_FAILURES = 2
 """A run that failed is tried once more."""
-ENDED_IN_ORDER = (0, 4, 130, 138, 143)
+ENDED_IN_ORDER = (DONE, BUSY, *ENDED_BY_REQUEST)
 """Exit codes of a fit that failed at nothing: done, busy elsewhere, or asked to end."""
 _ATTEMPTS, _RUN_FILE, LOG = "attempts.jsonl", "run.yaml", "log.txt"
 _EPOCH = re.compile(r"^epoch (\d+)/(\d+) .*? val/acc1 ([\d.]+) .*? ([\d.]+) s$", re.MULTILINE)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from scconv_lab.errors import UserError
+from scconv_lab.errors import BUSY, UserError
 from scconv_lab.sweeps import ledger, worker
 from scconv_lab.sweeps.early_stop import why_hopeless
 from scconv_lab.sweeps.file import EarlyStop
@@ -171,7 +171,7 @@ class Local:
         worker.kill(job.process)  # what it may have left behind
         run, code = job.run, job.process.exitcode
         job.slots.give_back(job.place)
-        if code == 4:
+        if code == BUSY:
             self._elsewhere.append(run)
             return
         attempt: dict[str, Any] = {"code": code, "seconds": round(job.seconds, 1), "launcher": "local"}

@@ -12,10 +12,20 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from scconv_lab.errors import DIVERGED, DONE, ENDED_BY_REQUEST, FAILED, MISTAKE
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.resolve import Run
 
 _LOG_LINES = 8
+_REACHED = ("val/acc1", "test/acc1")
+_TEXTS = ("arm", "run", "state", "found")
+_WHY = {
+    DONE: "ended before it was finished",
+    FAILED: "crashed",
+    MISTAKE: f"exit code {MISTAKE}, bad input",
+    DIVERGED: "diverged",
+    **{code: f"ended by {signal.Signals(code - 128).name}" for code in ENDED_BY_REQUEST},
+}
 
 
 class Board:
@@ -93,9 +103,6 @@ class Board:
         return f", about {duration(max(max(lefts), work / len(lefts)))} left"
 
 
-_REACHED = ("val/acc1", "test/acc1")
-
-
 def print_arms(runs: Sequence[Run]) -> None:
     """Print a row an arm: its runs that are done, mean and standard deviation of their test/acc1, params and MACs."""
     table = _table("arm", "n", "test/acc1", "sd", "params", "MACs")
@@ -160,19 +167,8 @@ def why_ended(code: int | None) -> str:
     """An exit code in words."""
     if code is not None and code < 0:
         name = signal.Signals(-code).name
-        return f"killed by {name}{', as the kernel does for want of memory' if name == 'SIGKILL' else ''}"
-    return _WHY.get(code, f"exit code {code}")
-
-
-_WHY: dict[int | None, str] = {
-    0: "ended before it was finished",
-    1: "crashed",
-    2: "exit code 2, something to mend",
-    3: "diverged",
-    130: "ended by SIGINT",
-    143: "ended by SIGTERM",
-    138: "ended by SIGUSR1",
-}
+        return f"killed by {name}{'; probably out of memory' if name == 'SIGKILL' else ''}"
+    return "no exit code" if code is None else _WHY.get(code, f"exit code {code}")
 
 
 def _table(*columns: str) -> Table:
@@ -181,6 +177,3 @@ def _table(*columns: str) -> Table:
     for name in columns:
         table.add_column(name, justify="left" if name in _TEXTS else "right", no_wrap=True, overflow="ignore")
     return table
-
-
-_TEXTS = ("arm", "run", "state", "found")
