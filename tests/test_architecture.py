@@ -26,7 +26,7 @@ LAW = {
     "export": {"errors", "config", "models", "training"},
     "fit": {"errors", "quiet", "config", "data", "nn", "models", "surgery", "run_folder", "training"},
     "cost": {"errors", "config", "nn", "models", "surgery", "complexity", "training", "fit"},
-    "doctor": {"errors", "config", "data", "training", "fit"},
+    "doctor": {"errors", "config", "data", "run_folder", "training", "fit"},
     "sweeps": {"errors", "config", "complexity", "run_folder", "fit"},
     "cli": {"errors", "config", "export", "fit", "cost", "doctor", "sweeps"},
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scconv_lab.doctor.check import Check
 from scconv_lab.doctor.machine import writable
 from scconv_lab.errors import UserError
+from scconv_lab.run_folder.configuration import processes_of
 
 if TYPE_CHECKING:  # torch and lightning load where they are used, so that --help and a mistake are answered at once
     from scconv_lab.data import ImageDataModule
@@ -36,7 +37,7 @@ class Plan:
         self.settings = parse_fit(arguments, experiment=experiment)
         trainer = self.settings.trainer
         self.runs = Path(trainer.default_root_dir)
-        self.processes = _count(trainer.devices)
+        self.processes = processes_of(trainer)
         self.gpus = (self.processes or 1) if trainer.accelerator in ("gpu", "cuda") else None
 
     @property
@@ -100,13 +101,3 @@ class Plan:
         except UserError:
             return None
         return _FILES * _COPIES * sum(tensor.nbytes for tensor in tensors)
-
-
-def _count(devices: object) -> int | None:
-    """Processes that ``trainer.devices`` asks for; None where the machine decides."""
-    if isinstance(devices, list):
-        return len(devices)
-    words = str(devices).split(",")
-    if len(words) > 1:
-        return len([word for word in words if word])
-    return int(words[0]) if words[0].isdigit() else None

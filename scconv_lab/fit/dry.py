@@ -1,6 +1,6 @@
 """What a fit would do, read and built without doing it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ from scconv_lab import quiet
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
 from scconv_lab.fit.lab_cli import LabCLI
+from scconv_lab.fit.parser import LabParser
 from scconv_lab.models import without_pretrained
 from scconv_lab.training import Classifier
 from scconv_lab.training.spec import build
@@ -93,6 +94,12 @@ class FitParser(LabCLI):
         """
         super().parse_arguments(self.parser, ["fit", *arguments])
         return self.settings
+
+    def defaults(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The default of each key of a resolved configuration, dotted."""
+        parser = self._parser("fit")
+        assert isinstance(parser, LabParser)
+        return parser.defaults(config)
 
 
 class _DeclaredError(Exception):

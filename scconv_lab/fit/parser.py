@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
@@ -131,15 +131,31 @@ class LabParser(LightningArgumentParser):
             group = settings.get(key)
             if group is None:
                 continue
-            module, _, name = group.class_path.rpartition(".")
-            cls = getattr(importlib.import_module(module), name)
+            cls = self._find(group.class_path)
             if cls is base:
                 choices = nearest("", [cls.__name__ for cls in _subclasses(base)])
-                raise UserError(f"`{key}` must name a class, and {name} is what they have in common{choices}")
+                raise UserError(f"`{key}` must name a class, and {cls.__name__} is what they have in common{choices}")
             hints = _hints(cls)
             for argument, value in vars(group.get("init_args") or Namespace()).items():
                 if value is None and argument in hints and type(None) not in get_args(hints[argument]):
                     raise UserError(f"`{key}.{argument}` (=null) must have a value; leave it out for its default")
+
+    def defaults(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The default of each key of a resolved configuration, dotted; a class's arguments have its signature's."""
+        found = {key: plain for key, plain in vars(self.get_defaults().as_flat()).items() if not callable(plain)}
+        for key in self.class_groups:
+            group: Any = config
+            for part in key.split("."):
+                group = (group or {}).get(part)
+            if group and "class_path" in group:
+                signature = _argument_defaults(self._find(group["class_path"]))
+                found |= {f"{key}.init_args.{name}": default for name, default in signature.items()}
+        return found
+
+    @staticmethod
+    def _find(class_path: str) -> type:
+        module, _, name = class_path.rpartition(".")
+        return getattr(importlib.import_module(module), name)
 
     def _keys(self) -> list[str]:
         """Every key that can be given, and no group of keys."""
@@ -200,14 +216,22 @@ def _subclasses(base: type) -> Iterator[type]:
 
 def _arguments(cls: type) -> list[str]:
     """The arguments of a class, and those of its ancestors that its ``**kwargs`` hand on."""
-    names: list[str] = []
+    return list(_argument_defaults(cls))
+
+
+def _argument_defaults(cls: type) -> dict[str, Any]:
+    """The default of each argument of `_arguments`; null for one that must be given."""
+    found: dict[str, Any] = {}
     for ancestor in cls.__mro__:
         if "__init__" in vars(ancestor):
             parameters = list(inspect.signature(ancestor.__init__).parameters.values())[1:]
-            names += [parameter.name for parameter in parameters if parameter.kind != parameter.VAR_KEYWORD]
+            for parameter in parameters:
+                if parameter.kind != parameter.VAR_KEYWORD:
+                    default = None if parameter.default is parameter.empty else parameter.default
+                    found.setdefault(parameter.name, default)
             if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
                 break
-    return names
+    return found
 
 
 def _hints(cls: type) -> dict[str, Any]:

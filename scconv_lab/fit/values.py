@@ -3,6 +3,7 @@
 from jsonargparse import Namespace
 
 from scconv_lab.errors import UserError
+from scconv_lab.run_folder.configuration import processes_of
 
 _MOST = 1024  # threads and processes of one machine
 
@@ -19,9 +20,8 @@ def require_sound(command: str, settings: Namespace) -> None:
         raise UserError(f"`threads` (={settings.threads}) must be 1 to {_MOST}; leave it out for torch's choice")
     if settings.save_every is not None and settings.save_every < 1:
         raise UserError(f"`save_every` (={settings.save_every}) must be at least 1; leave it out for the default")
-    devices = str(settings.trainer.devices)
-    if devices.isdecimal() and int(devices) > _MOST:
-        raise UserError(f"`trainer.devices` (={devices}) must be at most {_MOST} on one machine")
+    if (processes_of(settings.trainer) or 0) > _MOST:
+        raise UserError(f"`trainer.devices` (={settings.trainer.devices}) must be at most {_MOST} on one machine")
     seed = settings.seed_everything
     if not isinstance(seed, bool) and not 0 <= seed < 2**32:
         raise UserError(f"`seed_everything` (={seed}) must be from 0 to {2**32 - 1}; true draws one")

@@ -30,30 +30,89 @@ _WITHOUT_EFFECT = (
 _LAYOUT = ("threads", "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy")
 """Keys, by how they begin, that say who does the work."""
 _DIGITS = 12
+_SCHEME = 2
+"""How `identify` names runs; scheme 1 hashed defaults too, so that an upgrade of a library renamed every run."""
+_ADDED_SINCE_SCHEME_1: tuple[str, ...] = ()
+"""Keys, by how they begin, that runs of scheme 1 do not have."""
 
 
-def effective(config: dict[str, Any]) -> dict[str, Any]:
+def effective(config: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that a run's weights may depend on, dotted; what is None or empty is left out."""
     return {key: value for key, value in flat(config).items() if not key.startswith(_WITHOUT_EFFECT)}
 
 
-def identify(config: Mapping[str, Any]) -> str:
-    """Name a run by what its result depends on: a hash of its configuration.
+def chosen(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys, dotted, whose value is not their default; null counts where the default is another value.
 
-    Folders, loggers and what is shown do not count (see `effective`), nor how many processes and threads share the
-    work, for the batch is that of all of them. With another number of processes batch norm sees other shares of it and
-    sums are taken in another order; a sweep counts that as the same run.
+    Args:
+        config: A resolved configuration, of plain values.
+        defaults: The defaults by dotted key; a key that it lacks has the default null.
     """
-    counting = {key: value for key, value in effective(dict(config)).items() if not key.startswith(_LAYOUT)}
-    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    return {key: value for key, value in leaves(config).items() if not _same(value, defaults.get(key))}
 
 
-def differing(saved: dict[str, Any], config: dict[str, Any]) -> list[str]:
-    """What two configurations differ in, of the keys that a run's weights may depend on."""
-    return [text for key, text in differences(saved, config).items() if not key.startswith(_WITHOUT_EFFECT)]
+def identify(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Name a run by what its result depends on: a hash of what was chosen, 12 hexadecimal digits.
+
+    Defaults do not count, so that an argument that a new version of a library adds renames no run; `differing` tells a
+    run that was made under other defaults. Folders, loggers and what is shown do not count either (see `effective`),
+    nor how many processes and threads share the work, for the batch is that of all of them. With another number of
+    processes batch norm sees other shares of it and sums are taken in another order; a sweep counts that as one run.
+
+    Args:
+        config: The resolved configuration, of plain values.
+        defaults: The defaults by dotted key.
+    """
+    counting = {key: value for key, value in chosen(config, defaults).items() if _counts(key)}
+    return _digest({"scheme": _SCHEME, **counting})
 
 
-def differences(there: dict[str, Any], here: dict[str, Any]) -> dict[str, str]:
+def identify_by_scheme_1(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Name a run as versions before 0.2 did, so that its folder is still found: defaults counted, null did not."""
+    counting = {key: value for key, value in effective(config).items() if _counts(key)}
+    added = {
+        key for key in counting if key.startswith(_ADDED_SINCE_SCHEME_1) and _same(counting[key], defaults.get(key))
+    }
+    return _digest({key: value for key, value in counting.items() if key not in added})
+
+
+def processes_of(trainer: Mapping[str, Any]) -> int | None:
+    """Return how many processes of one machine ``trainer.devices`` asks for; None where the machine decides.
+
+    A number counts devices; a list, or text with a comma ("0,1"), names them.
+    """
+    devices = trainer.get("devices")
+    if isinstance(devices, list):
+        return len(devices) or None
+    words = str(devices).split(",")
+    if len(words) > 1:
+        return len([word for word in words if word.strip()]) or None
+    return int(words[0]) if words[0].strip().isdecimal() and int(words[0]) else None
+
+
+def differing(
+    saved: Mapping[str, Any], config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> list[str]:
+    """What two configurations differ in, of the keys that a run's weights may depend on.
+
+    Args:
+        saved: The one that a run was made by. A key that it lacks, as one that a new version of a library has added,
+            differs only if ``config`` does not have it at its default.
+        config: The one that is asked for.
+        defaults: The defaults of ``config`` by dotted key.
+    """
+    known = leaves(saved)
+    unchanged = {
+        key for key, value in leaves(config).items() if key not in known and _same(value, (defaults or {}).get(key))
+    }
+    return [
+        text
+        for key, text in differences(saved, config).items()
+        if not key.startswith(_WITHOUT_EFFECT) and key not in unchanged
+    ]
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, str]:
     """What two nested descriptions differ in, by dotted key; what is None or empty counts as absent."""
     saved, current = flat(there), flat(here)
     return {
@@ -63,12 +122,32 @@ def differences(there: dict[str, Any], here: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(value: Mapping[str, Any]) -> dict[str, Any]:
     """A nested description by dotted key, without what is None or empty."""
+    return {key: item for key, item in leaves(value).items() if item is not None}
+
+
+def leaves(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested description by dotted key, without what is empty; tuples become lists."""
     items: dict[str, Any] = {}
     for key, item in value.items():
-        if isinstance(item, dict) and item:
-            items |= flat(item, f"{prefix}{key}.")
-        elif item not in (None, {}):
+        if isinstance(item, Mapping):
+            items |= leaves(item, f"{prefix}{key}.")
+        else:
             items[f"{prefix}{key}"] = list(item) if isinstance(item, tuple) else item
     return items
+
+
+def _counts(key: str) -> bool:
+    return not key.startswith((*_WITHOUT_EFFECT, *_LAYOUT))
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Whether a value is the default: 0 is 0.0, and no boolean is a number."""
+    if isinstance(default, tuple):
+        default = list(default)
+    return value == default and isinstance(value, bool) == isinstance(default, bool)
+
+
+def _digest(counting: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()[:_DIGITS]

@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from scconv_lab.errors import BUSY, UserError
+from scconv_lab.run_folder.configuration import processes_of
 from scconv_lab.sweeps import ledger, worker
 from scconv_lab.sweeps.early_stop import why_hopeless
 from scconv_lab.sweeps.file import EarlyStop
@@ -125,14 +126,13 @@ class Local:
     def _needs(self, run: Run) -> tuple[Slots, int]:
         """Of what a run takes how many."""
         trainer = ledger.layout(run)
-        devices = str(trainer.get("devices"))
-        count = int(devices) if devices.isdecimal() else -1
+        count = processes_of(trainer)
         on_gpu = trainer.get("accelerator") in ("gpu", "cuda") or (
             trainer.get("accelerator") == "auto" and len(self.gpus)
         )
         if on_gpu:
-            return self.gpus, count if count > 0 else max(1, len(self.gpus))
-        return self.workers, min(max(count, 1), len(self.workers))
+            return self.gpus, count or max(1, len(self.gpus))
+        return self.workers, min(count or 1, len(self.workers))
 
     def _require_room(self, run: Run) -> None:
         slots, count = self._needs(run)

@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 from scconv_lab.config import expand_arguments
 from scconv_lab.errors import UserError
 from scconv_lab.fit.dry import FitParser, build_classifier, build_data
-from scconv_lab.run_folder.configuration import identify
+from scconv_lab.run_folder.configuration import identify, identify_by_scheme_1, processes_of
 from scconv_lab.sweeps.grid import Arm
 
 FOLDER = "sweeps"
@@ -47,10 +47,8 @@ class Run:
 
     @property
     def processes(self) -> int | None:
-        """How many processes it has; None if that is the machine's to say."""
-        devices = self.config["trainer"].get("devices")
-        count = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdecimal() else -1
-        return count if count > 0 else None
+        """How many processes it has on a machine; None where the machine decides."""
+        return processes_of(self.config["trainer"])
 
     @property
     def by_hand(self) -> list[str]:
@@ -65,7 +63,7 @@ def resolve(chosen: Sequence[tuple[Arm, int]]) -> list[Run]:
         UserError: (a ValueError) with the arm, for what a fit would refuse to read, or if two runs are the same.
     """
     parser = FitParser()
-    parsed: dict[str, tuple[Namespace, dict[str, Any]]] = {}
+    parsed: dict[str, tuple[Namespace, dict[str, Any], dict[str, Any]]] = {}
     runs: dict[str, Run] = {}
     for arm, seed in chosen:
         if arm.name not in parsed:
@@ -77,10 +75,11 @@ def resolve(chosen: Sequence[tuple[Arm, int]]) -> list[Run]:
             for key in ("run_id", "resume", "ckpt_path"):
                 if settings[key]:
                     raise UserError(f"arm {arm.name!r}: `{key}` (={settings[key]!r}) is the sweep's own; leave it out")
-            parsed[arm.name] = settings, _for_a_sweep(parser.resolved(settings))
-        settings, config = parsed[arm.name]
+            config = _for_a_sweep(parser.resolved(settings))
+            parsed[arm.name] = settings, config, parser.defaults(config)
+        settings, config, defaults = parsed[arm.name]
         config = {**config, "seed_everything": seed}
-        run_id = identify(config)
+        run_id = _folder_name(config, defaults)
         if run_id in runs:
             other = runs[run_id]
             raise UserError(
@@ -89,6 +88,13 @@ def resolve(chosen: Sequence[tuple[Arm, int]]) -> list[Run]:
             )
         runs[run_id] = Run(run_id, arm, seed, config, settings)
     return list(runs.values())
+
+
+def _folder_name(config: dict[str, Any], defaults: dict[str, Any]) -> str:
+    """The run's id, or the one that an earlier version of the lab gave it where only that has a folder."""
+    root = Path(config["trainer"]["default_root_dir"])
+    run_id, earlier = identify(config, defaults), identify_by_scheme_1(config, defaults)
+    return earlier if (root / earlier).exists() and not (root / run_id).exists() else run_id
 
 
 def _for_a_sweep(config: dict[str, Any]) -> dict[str, Any]:

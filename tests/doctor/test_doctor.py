@@ -14,7 +14,6 @@ import torch
 
 from scconv_lab.cli import main
 from scconv_lab.doctor import command, machine, tracking
-from scconv_lab.doctor.experiment import _count
 from tests.training.wandb_server import WandbServer
 
 QUICK = ["--config", "experiments/ablation_sru.yaml", "--config", "configs/scale/quick.yaml"]
@@ -247,13 +246,6 @@ def test_disk(free: float, planned: int | None, state: str, tmp_path: Path, monk
     usage = namedtuple("usage", "free")(free)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert machine.disk(tmp_path / "runs", planned).state == state
-
-
-@pytest.mark.parametrize(
-    ("devices", "count"), [(1, 1), ("2", 2), ("auto", None), (-1, None), ("0,1,", 2), ([0, 3, 4], 3), ("-1", None)]
-)
-def test_devices_are_counted(devices: object, count: int | None) -> None:
-    assert _count(devices) == count
 
 
 class TestServer:

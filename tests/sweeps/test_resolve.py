@@ -8,9 +8,11 @@ import pytest
 import yaml
 
 from scconv_lab.errors import UserError
+from scconv_lab.fit.dry import FitParser
+from scconv_lab.run_folder.configuration import identify
 from scconv_lab.sweeps.file import read_sweep
 from scconv_lab.sweeps.grid import expand
-from scconv_lab.sweeps.resolve import Run, identify, launched, require_buildable, resolve
+from scconv_lab.sweeps.resolve import Run, launched, require_buildable, resolve
 from tests.runs import REPOSITORY
 
 UNITS = REPOSITORY / "configs/unit"
@@ -38,6 +40,11 @@ def runs_of(arms: dict[str, Any], *, seeds: tuple[int, ...] = (0,), quick: bool 
     """The runs of a sweep of these arms."""
     file = read_sweep(write(arms, seeds=seeds, **given))
     return resolve([(arm, seed) for arm in expand(file, configs=[QUICK] if quick else []) for seed in file.seeds])
+
+
+def named(run: Run, config: dict[str, Any]) -> str:
+    """The id of a run's configuration when some keys are replaced."""
+    return identify(config, FitParser().defaults(run.config))
 
 
 def refusal(arms: dict[str, Any]) -> str:
@@ -80,16 +87,6 @@ def test_the_same_by_hand_has_the_seed_and_no_name() -> None:
     assert not {"--run_id", "--resume"} & {*run.by_hand}
 
 
-@pytest.mark.parametrize(
-    ("devices", "processes"),
-    [(1, 1), (2, 2), ("3", 3), ([0, 2], 2), (-1, None), ("auto", None), ("-1", None)],
-)
-def test_how_many_processes_is_told_where_it_is_said(devices: Any, processes: int | None) -> None:
-    config = {"trainer": {"devices": devices}}
-    (run,) = runs_of({"a": {}})
-    assert Run(run.id, run.arm, 0, config, run.settings).processes == processes
-
-
 # what a run's result does not depend on, in keys and values
 SAME = {
     "root": {"trainer.default_root_dir": "elsewhere"},
@@ -127,7 +124,7 @@ def test_a_run_is_the_same_wherever_and_by_whomever_it_is_run() -> None:
     """Each arm has a seed of its own here, for two that are the same would be refused."""
     arms = expand(read_sweep(write({"plain": {}} | SAME)), configs=[QUICK])
     runs = resolve([(arm, seed) for seed, arm in enumerate(arms)])
-    ids = {run.arm.name: identify(run.config | {"seed_everything": 0}) for run in runs}
+    ids = {run.arm.name: named(run, run.config | {"seed_everything": 0}) for run in runs}
     assert [name for name, found in ids.items() if found != ids["plain"]] == []
     assert len({run.id for run in runs}) == len(arms)
     assert len({json.dumps(run.config | {"seed_everything": 0, "arm": ""}) for run in runs}) == len(arms) - 1
@@ -149,6 +146,17 @@ def test_a_run_is_the_same_in_every_sweep() -> None:
     assert another.id != by_key.id
 
 
+def test_a_folder_of_an_earlier_version_is_found_by_the_name_it_has() -> None:
+    (run,) = runs_of({"S": SRU})
+    old = run.root / "ef06d0d4a20f"
+    old.mkdir(parents=True)
+    (found,) = runs_of({"S": SRU})
+    assert found.folder == old
+    run.folder.mkdir()
+    (found,) = runs_of({"S": SRU})
+    assert found.folder == run.folder
+
+
 def test_the_order_of_keys_does_not_count() -> None:
     (run,) = runs_of({"a": SRU})
 
@@ -156,7 +164,7 @@ def test_the_order_of_keys_does_not_count() -> None:
         return {key: turned(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
 
     assert list(turned(run.config)) != list(run.config)
-    assert identify(turned(run.config)) == run.id
+    assert named(run, turned(run.config)) == run.id
 
 
 def test_the_same_arm_under_two_names_is_refused() -> None:
