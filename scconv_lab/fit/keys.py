@@ -66,6 +66,13 @@ def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
         "(or a new one where there is none), or a run's folder.",
     )
     parser.add_argument(
+        "--own_code",
+        type=list[str] | None,
+        default=None,
+        help="Folders that classes of one's own are imported from; found beside the --config files and in the working "
+        "folder where a class is named that is not installed.",
+    )
+    parser.add_argument(
         "--save_every",
         type=int | None,
         default=None,

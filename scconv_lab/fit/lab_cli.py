@@ -19,6 +19,7 @@ from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
 from scconv_lab.fit.finish import best_checkpoint, mark_finished, say_what_next
 from scconv_lab.fit.keys import declare_keys, plain_values
+from scconv_lab.fit.own_code import make_importable, named_errors, own_folders
 from scconv_lab.fit.parser import LabParser
 from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained
@@ -85,9 +86,14 @@ class LabCLI(LightningCLI):
         command = args[0]
         command_parser = self._parser(command)
         assert isinstance(command_parser, LabParser)
-        command_parser.require_known_keys([Path(file) for option, file in pairwise(args) if option == "--config"])
-        self.config = parser.parse_args(args)
+        files = [Path(file) for option, file in pairwise(args) if option == "--config"]
+        folders = own_folders(files, args)
+        make_importable(folders)
+        with named_errors(folders):
+            command_parser.require_known_keys(files)
+            self.config = parser.parse_args(args)
         settings = self.config[command]
+        settings.own_code = [str(folder) for folder in folders] or None
         command_parser.require_values(settings)
         settings.trainer.default_root_dir = settings.trainer.default_root_dir or _RUNS
         require_sound(command, settings)

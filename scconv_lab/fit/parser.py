@@ -3,8 +3,10 @@
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from jsonargparse import Namespace
@@ -12,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from scconv_lab.config import nearest, read_yaml
 from scconv_lab.errors import UserError
+from scconv_lab.nn import Unit
 
 _NOISE = (
     "Does not validate against",
@@ -105,18 +108,20 @@ class LabParser(LightningArgumentParser):
                     raise UserError(f"{file}: `{key}` has no argument {name!r}{nearest(str(name), known)}")
 
     def _import(self, file: Path, key: str, class_path: str) -> type:
-        classes = {cls.__name__: cls for cls in _subclasses(self.class_groups.get(key, object))}
+        base = self.class_groups.get(key, object)
+        classes = {cls.__name__: cls for cls in _subclasses(base)}
         module, _, name = class_path.rpartition(".")
-        names = list(classes) if key in self.class_groups else []
         try:
             if not all(part.isidentifier() for part in class_path.split(".")):
                 raise ImportError
             found = getattr(importlib.import_module(module), name) if module else classes[name]
         except (ImportError, AttributeError, KeyError):
-            raise UserError(f"{file}: `{key}` names {class_path!r}, which is not there{nearest(name, names)}") from None
-        if not inspect.isclass(found):
-            raise UserError(f"{file}: `{key}` names {class_path!r}, which is not a class{nearest(name, names)}")
-        return found
+            found = None
+        if inspect.isclass(found) and issubclass(found, base):
+            return found
+        if key in self.class_groups:
+            raise UserError(f"{file}: {self._say_no_class(key, class_path)}")
+        raise UserError(f"{file}: `{key}` names {class_path!r}, which is not {'a class' if found else 'there'}")
 
     def require_values(self, settings: Namespace) -> None:
         """Raise UserError if a class is none that can be built, or an argument holds what none can use.
@@ -200,11 +205,50 @@ class LabParser(LightningArgumentParser):
             return f"`{key}` takes its {refused[1]!r} from where it stands; leave it out"
         if refused and refused[1] not in known:
             return f"`{key}` has no argument {refused[1]!r}{nearest(refused[1], known)}"
-        wrong = re.search(r"given class_path '(.+?)'|Given value: ([\w.]+)$", message)
+        wrong = re.search(r"given class_path '(.+?)'|Import path (\S+) does not|Given value: ([\w.]+)$", message)
         if wrong:
-            name = (wrong[1] or wrong[2]).rpartition(".")[2]
-            return f"{_short(message)}{nearest(name, [cls.__name__ for cls in classes])}"
+            return self._say_no_class(key, next(group for group in reversed(wrong.groups()) if group))
         return None
+
+    def _say_no_class(self, key: str, class_path: str) -> str:
+        """Why a name is no class that belongs at a key: it is not there, not a class, or of another kind."""
+        base = self.class_groups[key]
+        names = [cls.__name__ for cls in _subclasses(base)]
+        module, _, name = class_path.rpartition(".")
+        said = f"`{key}` names {class_path!r}, which is"
+        if not module or not all(part.isidentifier() for part in class_path.split(".")):
+            return f"{said} not there: neither a class of the lab nor MODULE.CLASS of your own{nearest(name, names)}"
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except ImportError as error:
+            if error.name and not module.startswith(error.name):
+                return f"{said} not there: {module} cannot be imported: {error}"
+            return f"{said} not there: {module} is not installed, nor a file beside the experiment or here"
+        except AttributeError:
+            offer = nearest(name, [*names, *_classes_of(sys.modules[module])])
+            return f"{said} not there: {module} has no {name!r}{offer}"
+        if not inspect.isclass(found):
+            return f"{said} not a class{nearest(name, names)}"
+        if base is Unit:
+            return (
+                f"{said} no Unit: a torch.nn.Module that can be built of the number of channels alone, such as "
+                "`def __init__(self, channels: int, factor: float = 1.0)`"
+            )
+        return f"{said} not derived from {_public(base)}; derive it from that"
+
+
+def _classes_of(module: ModuleType) -> list[str]:
+    """The names of the classes that a module defines."""
+    return [
+        name for name, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__
+    ]
+
+
+def _public(cls: type) -> str:
+    """The dotted path by which users import a class: that of its package where the package exports it."""
+    package = cls.__module__.rpartition(".")[0]
+    exported = getattr(sys.modules.get(package), cls.__name__, None) is cls
+    return f"{package if exported else cls.__module__}.{cls.__name__}"
 
 
 def _subclasses(base: type) -> Iterator[type]:

@@ -1,6 +1,7 @@
 """What all units have in common, and the checks of their arguments."""
 
 from collections.abc import Sequence
+from inspect import signature
 from numbers import Integral
 
 from torch import nn
@@ -8,12 +9,33 @@ from torch import nn
 from scconv_lab.errors import UserError
 
 
-class Unit(nn.Module):
+class _TakesChannels(type):
+    """Lets a module of one's own stand where a unit is asked for, without deriving from `Unit`."""
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        if super().__subclasscheck__(other):
+            return True
+        return cls is Unit and issubclass(other, nn.Module) and _takes_channels(other)
+
+
+def _takes_channels(module: type) -> bool:
+    """Whether a class can be built of the number of channels alone."""
+    try:
+        signature(module).bind(1)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+class Unit(nn.Module, metaclass=_TakesChannels):
     """A module that keeps the shape of its input, unless it is asked to take a convolution's.
 
     The law: ``Unit(channels, *, ...)`` maps (B, channels, H, W) to (B, channels, H, W), so that a factory
     ``channels -> Unit`` can stand at any place of any net. A unit that can also take the shape of the convolution that
     it replaces has some of the arguments `GEOMETRY`, and maps to (B, out_channels, ceil(H / stride), ceil(W / stride)).
+
+    A class counts as a unit (``issubclass``) if it derives from this one, or is any module that can be built of the
+    number of channels alone.
     """
 
 

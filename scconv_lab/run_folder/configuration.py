@@ -15,6 +15,7 @@ _WITHOUT_EFFECT = (
     "experiment",
     "final_test",
     "measure_cost",
+    "own_code",
     "resume",
     "run_id",
     "save_every",
