@@ -18,6 +18,8 @@ options:
                    torch_export .pt2, for torch.export.load
                    safetensors  .safetensors, weights and description, for scconv_lab.export.load_safetensors
   --output FILE    the file to write; beside the checkpoint and named as it, if left out
+  --trust-code     let the checkpoint name classes that are neither the lab's nor torch's; they are imported, and run
+                   whatever their author wrote
   -h, --help       this text
 """
 
@@ -33,12 +35,18 @@ def run(arguments: Sequence[str]) -> int:
     if "-h" in arguments or "--help" in arguments:
         print(_HELP, end="")
         return 0
-    given = _parse(arguments)
+    trust_code = "--trust-code" in arguments
+    given = _parse([argument for argument in arguments if argument != "--trust-code"])
     for option in ("--ckpt", "--format"):
         if option not in given:
             raise UserError(f"export needs {option}, such as {option} {_EXAMPLES[option]}")
     output = given.get("--output")
-    export(Path(given["--ckpt"]), file_format=given["--format"], output=Path(output) if output else None)
+    export(
+        Path(given["--ckpt"]),
+        file_format=given["--format"],
+        output=Path(output) if output else None,
+        trust_code=trust_code,
+    )
     return 0
 
 
@@ -48,7 +56,7 @@ def _parse(arguments: Sequence[str]) -> dict[str, str]:
     for argument in rest:
         option, equals, value = argument.partition("=")
         if option not in _EXAMPLES:
-            raise UserError(f"export has no option {argument!r}{nearest(option, list(_EXAMPLES))}")
+            raise UserError(f"export has no option {argument!r}{nearest(option, [*_EXAMPLES, '--trust-code'])}")
         value = value if equals else next(rest, "")
         if not value or value.startswith("--"):
             raise UserError(f"{option} needs a value, such as {option} {_EXAMPLES[option]}")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +19,26 @@ _METADATA = "hyper_parameters"
 _ONE_ONNX_FILE = 2_000_000_000  # bytes of weights; protobuf, in which ONNX is written, ends at 2 GiB
 
 
-def load_safetensors(path: str | Path) -> "nn.Module":
+def load_safetensors(path: str | Path, *, trust_code: bool = False) -> "nn.Module":
     """Rebuild a net from a file of ``scconv-lab export --format safetensors``, and from nothing else.
+
+    Args:
+        path: The file. Its description may name classes of the lab and of torch.
+        trust_code: Whether the description may name, and so import and run, any other code too. Only for a file whose
+            author you trust.
 
     Returns:
         The net on the CPU, in evaluation mode: (B, C, H, W) to logits (B, num_classes).
 
     Raises:
-        UserError: (a ValueError) if the file is missing, damaged, or without the description of a net of this lab.
+        UserError: (a ValueError) if the file is missing, damaged, or without the description of a net of this lab, or
+            if the description names what it may not.
     """
     from safetensors import SafetensorError, safe_open
 
     from scconv_lab.models.pretrained import without_pretrained
     from scconv_lab.training import Classifier
+    from scconv_lab.training.spec import descriptions_from
 
     if not Path(path).is_file():
         raise UserError(f"{path} is not there; `scconv-lab export --format safetensors` writes such a file")
@@ -45,9 +53,12 @@ def load_safetensors(path: str | Path) -> "nn.Module":
             f"{path} holds tensors and no description of a net (metadata {_METADATA!r}); "
             "give a file that `scconv-lab export --format safetensors` wrote"
         )
-    with without_pretrained():
-        net = Classifier(**json.loads(description)).net
-    net.load_state_dict(tensors)
+    try:
+        with without_pretrained(), descriptions_from(path, trust_code=trust_code):
+            net = Classifier(**json.loads(description)).net
+        net.load_state_dict(tensors)
+    except (TypeError, json.JSONDecodeError, RuntimeError) as error:
+        raise UserError(f"{path} does not describe a net of this lab: {' '.join(str(error).split())}") from error
     return net.eval()
 
 
@@ -114,7 +125,8 @@ def _read_onnx(path: Path) -> "Callable[[Tensor], Tensor]":
 class Format:
     """How a net is written to a file and read back.
 
-    ``write`` takes the classifier, two images and the path; ``read`` gives a function of images (B, C, H, W).
+    ``write`` takes the classifier, two images and the path; ``read`` gives a function of images (B, C, H, W) of a file
+    that was just written.
     """
 
     suffix: str
@@ -125,5 +137,5 @@ class Format:
 FORMATS = {
     "onnx": Format(".onnx", _write_onnx, _read_onnx),
     "torch_export": Format(".pt2", _write_torch_export, _read_torch_export),
-    "safetensors": Format(".safetensors", _write_safetensors, load_safetensors),
+    "safetensors": Format(".safetensors", _write_safetensors, partial(load_safetensors, trust_code=True)),
 }

@@ -19,7 +19,6 @@ from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
 from scconv_lab.fit.finish import best_checkpoint, mark_finished, say_what_next
 from scconv_lab.fit.keys import declare_keys, plain_values
-from scconv_lab.fit.own_code import make_importable, named_errors, own_folders
 from scconv_lab.fit.parser import LabParser
 from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained
@@ -30,6 +29,7 @@ from scconv_lab.training import Classifier, record
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
 from scconv_lab.training.console import Console
 from scconv_lab.training.guard import FiniteGuard
+from scconv_lab.training.own_code import make_importable, named_errors, own_folders
 from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.process_group import EndTogether
 from scconv_lab.training.weights import load_weights

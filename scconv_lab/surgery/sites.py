@@ -131,7 +131,7 @@ def _select(selector: Selector, found: list[Site]) -> list[Site]:
     if isinstance(selector, Mapping):
         chosen = _meeting_all(selector, found)
     elif callable(selector):
-        chosen = [site for site in found if selector(site)]
+        chosen = [site for site in found if _agrees(selector, site)]
     elif isinstance(selector, str):
         chosen = [s for s in found if (s.paper if selector == PAPER else fnmatchcase(s.name, selector))]
     elif isinstance(selector, Sequence):
@@ -234,6 +234,17 @@ def _function(value: Any) -> Callable[[Site], bool]:
             "'package.module.function'"
         )
     return function
+
+
+def _agrees(predicate: Callable[[Site], bool], site: Site) -> bool:
+    try:
+        return bool(predicate(site))
+    except Exception as error:
+        name = getattr(predicate, "__qualname__", repr(predicate))
+        raise UserError(
+            f"`sites`: 'predicate' ({name}) fails for site {site.name} ({type(error).__name__}: {error}); it must be a "
+            "function of a site, true of those to select"
+        ) from error
 
 
 def _near(selector: Selector, found: list[Site]) -> str:

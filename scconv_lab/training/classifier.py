@@ -7,17 +7,22 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric, MetricCollection
 
 from scconv_lab.data import IGNORE_INDEX
 from scconv_lab.errors import UserError
 from scconv_lab.models import Net
 from scconv_lab.models.pretrained import without_pretrained
+from scconv_lab.nn import Unit
 from scconv_lab.surgery import SurgeryReport, apply_surgery
 from scconv_lab.training.metrics import accuracies
-from scconv_lab.training.spec import Spec, build, factory
+from scconv_lab.training.spec import Spec, build, descriptions_from, factory, require_no_code, resolve_class
 
 Batch = tuple[Tensor, Tensor]
+_WEIGHTS = {"state_dict", "current_model_state"}
+"""Where a checkpoint has weights; with weight averaging, the first is the average and the second the live weights."""
 
 
 class Classifier(LightningModule):
@@ -62,11 +67,15 @@ class Classifier(LightningModule):
         if not 0 <= label_smoothing < 1:
             raise UserError(f"`label_smoothing` (={label_smoothing}) must be at least 0 and below 1")
         self.save_hyperparameters(logger=False)
+        if optimizer is not None:
+            resolve_class("optimizer", optimizer, Optimizer)
+        if lr_scheduler is not None:
+            resolve_class("lr_scheduler", lr_scheduler, LRScheduler)
         self.image_shape = image_shape
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.label_smoothing = label_smoothing
-        self.net: Net = build("net", net, num_classes)
+        self.net: Net = build("net", net, num_classes, base=Net)
         self.surgery_report = _operate(self.net, **surgery) if surgery else None
         if channels_last:
             self.net.to(memory_format=torch.channels_last)
@@ -76,10 +85,21 @@ class Classifier(LightningModule):
         self.test_loss, self.test_accuracies = MeanMetric(), accuracies(num_classes, prefix="test/")
 
     @classmethod
-    def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:
-        """Rebuild a classifier; the net's pretrained weights, which the checkpoint replaces, are not read."""
-        with without_pretrained():
-            return super().load_from_checkpoint(*args, **kwargs)
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, trust_code: bool = False, **kwargs: Any) -> Self:
+        """Rebuild a classifier; the net's pretrained weights, which the checkpoint replaces, are not read.
+
+        Args:
+            checkpoint_path: The checkpoint. Its description may name classes of the lab and of torch.
+            args: As Lightning's.
+            trust_code: Whether the description may name, and so import and run, any other code too. Only for a file
+                whose author you trust.
+            kwargs: As Lightning's; weights_only is True unless given.
+
+        Raises:
+            UserError: (a ValueError) if the description names what it may not.
+        """
+        with without_pretrained(), descriptions_from(str(checkpoint_path), trust_code=trust_code):
+            return super().load_from_checkpoint(checkpoint_path, *args, **{"weights_only": True, **kwargs})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the weights as an uncompiled net does."""
@@ -140,13 +160,13 @@ class Classifier(LightningModule):
             raise UserError(
                 "`optimizer` is missing; training needs one, such as {'class_path': 'torch.optim.SGD', ...}"
             )
-        optimizer = build("optimizer", self.optimizer, self.parameters())
+        optimizer = build("optimizer", self.optimizer, self.parameters(), base=Optimizer)
         if self.lr_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": build("lr_scheduler", self.lr_scheduler, optimizer)}
-
-
-_WEIGHTS = {"state_dict", "current_model_state"}  # the second beside an average, which takes the first's place
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": build("lr_scheduler", self.lr_scheduler, optimizer, base=LRScheduler),
+        }
 
 
 def _uncompiled(name: str) -> str:
@@ -156,4 +176,5 @@ def _uncompiled(name: str) -> str:
 def _operate(net: Net, *, unit: Spec | None = None, **placement: Any) -> SurgeryReport | None:
     if unit is None:
         return None
-    return apply_surgery(net, factory("surgery.unit", unit), **placement)
+    require_no_code("surgery.sites", placement.get("sites"))
+    return apply_surgery(net, factory("surgery.unit", unit, Unit), **placement)
