@@ -1,7 +1,6 @@
 """The exported files: what they compute, what they hold, and what a mistake or a wrong file gets."""
 
 import copy
-import json
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -448,97 +447,26 @@ sys.exit(main(["export", "--ckpt", {str(path)!r}, "--format", "broken", "--outpu
     assert not list(tmp_path.iterdir())
 
 
-class TestTrust:
-    """A file from somebody else runs no code, by whatever it names."""
-
-    EVIL: ClassVar[dict[str, Any]] = {
-        "net": {"class_path": "CODE", "init_args": {}},
-        "surgery.unit": {"class_path": "CODE"},
-        "surgery.sites": {"predicate": "CODE"},
-        "optimizer": {"class_path": "CODE", "init_args": {"lr": 0.1}},
-        "lr_scheduler": {"class_path": "CODE"},
-    }
-
-    def spoiled(self, hparams: dict[str, Any], key: str, code: str) -> dict[str, Any]:
-        spec = json.loads(json.dumps(self.EVIL[key]).replace("CODE", code))
-        group, _, name = key.partition(".")
-        if not name:
-            return hparams | {group: spec}
-        return hparams | {group: {**ARMS["SRU"], **hparams.get(group, {}), name: spec}}
-
-    @pytest.fixture
-    def code(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
-        """What a module is named that leaves a file behind, and that file."""
-        made = tmp_path / "made"
-        (tmp_path / "payload.py").write_text(f"import pathlib\npathlib.Path({str(made)!r}).touch()\nrun = print\n")
-        monkeypatch.syspath_prepend(str(tmp_path))
-        return "payload.run", made
-
-    @pytest.mark.parametrize("key", EVIL)
-    @pytest.mark.parametrize("door", ["export", "load_from_checkpoint", "load_safetensors"])
-    def test_what_a_file_names_is_not_run(
-        self,
-        key: str,
-        door: str,
-        checkpoint: Checkpoint,
-        code: tuple[str, Path],
-        tmp_path: Path,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        name, made = code
-        content = torch.load(checkpoint("SRU")[0], weights_only=True)
-        content["hyper_parameters"] = self.spoiled(dict(content["hyper_parameters"]), key, name)
-        evil = tmp_path / "evil.ckpt"
-        torch.save(content, evil)
-        if door == "export":
-            assert main(["export", "--ckpt", str(evil), "--format", "safetensors"]) == 2
-            said = capsys.readouterr().err
-        elif door == "load_from_checkpoint":
-            with pytest.raises(UserError) as refused:
-                Classifier.load_from_checkpoint(evil)
-            said = str(refused.value)
-        else:
-            evil = tmp_path / "evil.safetensors"
-            metadata = {"hyper_parameters": json.dumps(content["hyper_parameters"])}
-            save_file({"x": torch.zeros(1)}, evil, metadata=metadata)
-            with pytest.raises(UserError) as refused:
-                load_safetensors(evil)
-            said = str(refused.value)
-        assert "payload.run" in said
-        assert evil.name in said
-        assert "--trust-code" in said
-        assert not made.exists()
-
-    @pytest.mark.parametrize("path", ["os.system", "subprocess.run", "builtins.exec", "torch.hub.load", "pickle.loads"])
-    def test_a_function_is_refused_in_a_trusted_file_too(
-        self, path: str, checkpoint: Checkpoint, tmp_path: Path
-    ) -> None:
-        content = torch.load(checkpoint("plain")[0], weights_only=True)
-        content["hyper_parameters"] = content["hyper_parameters"] | {"net": {"class_path": path}}
-        torch.save(content, tmp_path / "evil.ckpt")
-        with pytest.raises(UserError, match="which is no Net"):
-            Classifier.load_from_checkpoint(tmp_path / "evil.ckpt", trust_code=True)
-
-    def test_ones_own_unit_is_exported_where_it_is_trusted(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """The checkpoint says where its run found the unit."""
-        monkeypatch.setattr(sys, "path", [*sys.path])
-        (tmp_path / "ours.py").write_text("from scconv_lab.nn import SRU\n\n\nclass Ours(SRU):\n    pass\n")
-        monkeypatch.syspath_prepend(str(tmp_path))
-        classifier = Classifier(
-            {"class_path": "scconv_lab.models.CifarResNet", "init_args": {"depth": 8}},
-            num_classes=10,
-            image_shape=IMAGE,
-            surgery={"unit": {"class_path": "ours.Ours"}, "sites": "paper", "action": "insert_after"},
-        )
-        save(classifier, tmp_path / "own.ckpt")
-        content = torch.load(tmp_path / "own.ckpt", weights_only=True)
-        torch.save(content | {"configuration": {"own_code": [str(tmp_path)]}}, tmp_path / "own.ckpt")
-        monkeypatch.delitem(sys.modules, "ours")
-        sys.path.remove(str(tmp_path))
-        arguments = ["export", "--ckpt", str(tmp_path / "own.ckpt"), "--format", "safetensors"]
-        assert main(arguments) == 2
-        assert "'ours.Ours'" in capsys.readouterr().err
-        assert main([*arguments, "--trust-code"]) == 0
-        monkeypatch.delitem(sys.modules, "ours")
+def test_ones_own_unit_is_exported_where_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The checkpoint says where its run found the unit."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "ours.py").write_text("from scconv_lab.nn import SRU\n\n\nclass Ours(SRU):\n    pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    classifier = Classifier(
+        {"class_path": "scconv_lab.models.CifarResNet", "init_args": {"depth": 8}},
+        num_classes=10,
+        image_shape=IMAGE,
+        surgery={"unit": {"class_path": "ours.Ours"}, "sites": "paper", "action": "insert_after"},
+    )
+    save(classifier, tmp_path / "own.ckpt")
+    content = torch.load(tmp_path / "own.ckpt", weights_only=True)
+    torch.save(content | {"configuration": {"own_code": [str(tmp_path)]}}, tmp_path / "own.ckpt")
+    monkeypatch.delitem(sys.modules, "ours")
+    sys.path.remove(str(tmp_path))
+    arguments = ["export", "--ckpt", str(tmp_path / "own.ckpt"), "--format", "safetensors"]
+    assert main(arguments) == 2
+    assert "'ours.Ours'" in capsys.readouterr().err
+    assert main([*arguments, "--trust-code"]) == 0
+    monkeypatch.delitem(sys.modules, "ours")

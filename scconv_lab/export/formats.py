@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,22 +22,21 @@ def load_safetensors(path: str | Path, *, trust_code: bool = False) -> "nn.Modul
     """Rebuild a net from a file of ``scconv-lab export --format safetensors``, and from nothing else.
 
     Args:
-        path: The file. Its description may name classes of the lab and of torch.
-        trust_code: Whether the description may name, and so import and run, any other code too. Only for a file whose
-            author you trust.
+        path: The file.
+        trust_code: Whether it may name classes and predicates outside the lab and its libraries, whose modules are then
+            imported: they run code. See `scconv_lab.training.trust`.
 
     Returns:
         The net on the CPU, in evaluation mode: (B, C, H, W) to logits (B, num_classes).
 
     Raises:
-        UserError: (a ValueError) if the file is missing, damaged, or without the description of a net of this lab, or
-            if the description names what it may not.
+        UserError: (a ValueError) if the file is missing, damaged, without the description of a net of this lab, or asks
+            for code that is not trusted.
     """
     from safetensors import SafetensorError, safe_open
 
-    from scconv_lab.models.pretrained import without_pretrained
+    from scconv_lab.models.pretrained import first_line
     from scconv_lab.training import Classifier
-    from scconv_lab.training.spec import descriptions_from
 
     if not Path(path).is_file():
         raise UserError(f"{path} is not there; `scconv-lab export --format safetensors` writes such a file")
@@ -54,12 +52,21 @@ def load_safetensors(path: str | Path, *, trust_code: bool = False) -> "nn.Modul
             "give a file that `scconv-lab export --format safetensors` wrote"
         )
     try:
-        with without_pretrained(), descriptions_from(path, trust_code=trust_code):
-            net = Classifier(**json.loads(description)).net
+        arguments = json.loads(description)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} holds a damaged description of its net ({error}); export it again") from error
+    net = Classifier.rebuild(arguments, source=str(path), trust_code=trust_code).net
+    try:
         net.load_state_dict(tensors)
-    except (TypeError, json.JSONDecodeError, RuntimeError) as error:
-        raise UserError(f"{path} does not describe a net of this lab: {' '.join(str(error).split())}") from error
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} holds other tensors than its net has ({first_line(error)}); export it again"
+        ) from error
     return net.eval()
+
+
+def _read_safetensors(path: Path) -> "nn.Module":
+    return load_safetensors(path, trust_code=True)  # what it names is imported already, as the checkpoint's
 
 
 def _write_safetensors(classifier: "Classifier", _: "Tensor", path: Path) -> None:
@@ -125,8 +132,7 @@ def _read_onnx(path: Path) -> "Callable[[Tensor], Tensor]":
 class Format:
     """How a net is written to a file and read back.
 
-    ``write`` takes the classifier, two images and the path; ``read`` gives a function of images (B, C, H, W) of a file
-    that was just written.
+    ``write`` takes the classifier, two images and the path; ``read`` gives a function of images (B, C, H, W).
     """
 
     suffix: str
@@ -137,5 +143,5 @@ class Format:
 FORMATS = {
     "onnx": Format(".onnx", _write_onnx, _read_onnx),
     "torch_export": Format(".pt2", _write_torch_export, _read_torch_export),
-    "safetensors": Format(".safetensors", _write_safetensors, partial(load_safetensors, trust_code=True)),
+    "safetensors": Format(".safetensors", _write_safetensors, _read_safetensors),
 }

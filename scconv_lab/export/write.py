@@ -33,14 +33,15 @@ def export(ckpt: Path, *, file_format: str, output: Path | None = None, trust_co
         ckpt: A checkpoint of this lab.
         file_format: "onnx", "torch_export" or "safetensors".
         output: The file; None puts it beside the checkpoint, under its name.
-        trust_code: Whether the checkpoint may name classes that are neither the lab's nor torch's, and so run any code.
+        trust_code: Whether the checkpoint may name classes and predicates outside the lab and its libraries, whose
+            modules are then imported: they run code.
 
     Returns:
         The file.
 
     Raises:
-        UserError: (a ValueError) on an unknown format, a checkpoint that is missing, damaged or not of this lab, or an
-            output that cannot be written.
+        UserError: (a ValueError) on an unknown format, a checkpoint that is missing, damaged, not of this lab or asks
+            for code that is not trusted, or an output that cannot be written.
         ParityError: if the file disagrees with the net; there is no file then.
     """
     if file_format not in FORMATS:

@@ -37,7 +37,7 @@ def build_data(settings: Namespace) -> ImageDataModule:
     Raises:
         UserError: (a ValueError) if it refuses a value.
     """
-    return build("data", settings.data.as_dict(), base=ImageDataModule)
+    return build("data", settings.data.as_dict())
 
 
 def build_classifier(settings: Namespace, data: ImageDataModule, *, with_values: bool) -> Classifier:

@@ -1,5 +1,7 @@
 """The LightningModule of every experiment."""
 
+import inspect
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -7,18 +9,17 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric, MetricCollection
 
 from scconv_lab.data import IGNORE_INDEX
 from scconv_lab.errors import UserError
 from scconv_lab.models import Net
-from scconv_lab.models.pretrained import without_pretrained
-from scconv_lab.nn import Unit
+from scconv_lab.models.pretrained import first_line, without_pretrained
+from scconv_lab.run_folder.checkpoint_io import load_verified
 from scconv_lab.surgery import SurgeryReport, apply_surgery
 from scconv_lab.training.metrics import accuracies
-from scconv_lab.training.spec import Spec, build, descriptions_from, factory, require_no_code, resolve_class
+from scconv_lab.training.spec import Spec, build, factory
+from scconv_lab.training.trust import require_trusted
 
 Batch = tuple[Tensor, Tensor]
 _WEIGHTS = {"state_dict", "current_model_state"}
@@ -29,7 +30,7 @@ class Classifier(LightningModule):
     """Trains a net, with or without units, to classify images.
 
     All arguments are plain values: a checkpoint holds them, and ``Classifier.load_from_checkpoint(path)`` rebuilds the
-    same net under weights_only, whether it came from the command line or from Python. Logs train/loss, val/loss,
+    same net, whether it came from the command line or from Python. Logs train/loss, val/loss,
     val/acc1, val/acc5 and the same of test, once an epoch; losses are mean cross-entropies per image, the training
     loss with label smoothing, the others without.
 
@@ -67,15 +68,11 @@ class Classifier(LightningModule):
         if not 0 <= label_smoothing < 1:
             raise UserError(f"`label_smoothing` (={label_smoothing}) must be at least 0 and below 1")
         self.save_hyperparameters(logger=False)
-        if optimizer is not None:
-            resolve_class("optimizer", optimizer, Optimizer)
-        if lr_scheduler is not None:
-            resolve_class("lr_scheduler", lr_scheduler, LRScheduler)
         self.image_shape = image_shape
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.label_smoothing = label_smoothing
-        self.net: Net = build("net", net, num_classes, base=Net)
+        self.net: Net = build("net", net, num_classes)
         self.surgery_report = _operate(self.net, **surgery) if surgery else None
         if channels_last:
             self.net.to(memory_format=torch.channels_last)
@@ -85,21 +82,73 @@ class Classifier(LightningModule):
         self.test_loss, self.test_accuracies = MeanMetric(), accuracies(num_classes, prefix="test/")
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, trust_code: bool = False, **kwargs: Any) -> Self:
-        """Rebuild a classifier; the net's pretrained weights, which the checkpoint replaces, are not read.
+    def load_from_checkpoint(  # pyrefly: ignore[bad-override]  # a file of hyper-parameters is no checkpoint
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = None,
+        *,
+        strict: bool | None = None,
+        weights_only: bool | None = True,
+        trust_code: bool = False,
+        **arguments: Any,
+    ) -> Self:
+        """Rebuild a classifier from a checkpoint.
 
         Args:
-            checkpoint_path: The checkpoint. Its description may name classes of the lab and of torch.
-            args: As Lightning's.
-            trust_code: Whether the description may name, and so import and run, any other code too. Only for a file
-                whose author you trust.
-            kwargs: As Lightning's; weights_only is True unless given.
+            checkpoint_path: The file.
+            map_location: Where the tensors go, as of ``torch.load``; None is where they were, or the CPU without a GPU.
+            strict: Whether the tensors have to be the net's, no more and no less; None does as True.
+            weights_only: Nothing but True, or None, which does the same.
+            trust_code: Whether the checkpoint may name classes and predicates outside the lab and its libraries,
+                whose modules are then imported: they run code. See `scconv_lab.training.trust`.
+            **arguments: Of the classifier; they replace the checkpoint's.
 
         Raises:
-            UserError: (a ValueError) if the description names what it may not.
+            UserError: (a ValueError) if the file is no checkpoint of this lab, asks for code that is not trusted, or
+                describes a net that cannot be built.
         """
-        with without_pretrained(), descriptions_from(str(checkpoint_path), trust_code=trust_code):
-            return super().load_from_checkpoint(checkpoint_path, *args, **{"weights_only": True, **kwargs})
+        if weights_only is False:
+            raise UserError("`weights_only` (=False) must be true, as a pickle may run any code; leave it out")
+        if map_location is None and not torch.cuda.is_available():
+            map_location = "cpu"
+        checkpoint = load_verified(Path(checkpoint_path), map_location=map_location)
+        description = checkpoint["hyper_parameters"]
+        source = str(checkpoint_path)
+        classifier = cls.rebuild(description, source=source, trust_code=trust_code, **arguments)
+        classifier.on_load_checkpoint(checkpoint)
+        classifier.load_state_dict(checkpoint["state_dict"], strict=strict is not False)
+        device = next((tensor.device for tensor in checkpoint["state_dict"].values()), classifier.device)
+        return classifier.to(device)
+
+    @classmethod
+    def rebuild(cls, description: Any, *, source: str, trust_code: bool, **arguments: Any) -> Self:
+        """Build a classifier from the arguments that a file holds, with random weights for pretrained ones.
+
+        Args:
+            description: What the file holds.
+            source: The file, for the message.
+            trust_code: Whether it may name classes and predicates outside the lab and its libraries.
+            **arguments: They replace the file's.
+
+        Raises:
+            UserError: (a ValueError) if it asks for code that is not trusted, or no classifier can be built of it.
+        """
+        if not isinstance(description, dict) or not description.keys() <= inspect.signature(cls).parameters.keys():
+            names = ", ".join(map(str, description)) if isinstance(description, dict) else repr(description)
+            raise UserError(f"{source}: its description ({names}) is none of a net of this lab; give another file")
+        description = {key: value for key, value in description.items() if key not in arguments}
+        try:
+            if not trust_code:
+                require_trusted(description, source=source)
+            with without_pretrained():
+                return cls(**description, **arguments)
+        except UserError:
+            raise
+        except Exception as error:  # values of wrong types, which no parser has seen
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise UserError(
+                f"{source}: no net can be built of its description ({reason}); give another file"
+            ) from error
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the weights as an uncompiled net does."""
@@ -160,13 +209,10 @@ class Classifier(LightningModule):
             raise UserError(
                 "`optimizer` is missing; training needs one, such as {'class_path': 'torch.optim.SGD', ...}"
             )
-        optimizer = build("optimizer", self.optimizer, self.parameters(), base=Optimizer)
+        optimizer = build("optimizer", self.optimizer, self.parameters())
         if self.lr_scheduler is None:
             return optimizer
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": build("lr_scheduler", self.lr_scheduler, optimizer, base=LRScheduler),
-        }
+        return {"optimizer": optimizer, "lr_scheduler": build("lr_scheduler", self.lr_scheduler, optimizer)}
 
 
 def _uncompiled(name: str) -> str:
@@ -176,5 +222,4 @@ def _uncompiled(name: str) -> str:
 def _operate(net: Net, *, unit: Spec | None = None, **placement: Any) -> SurgeryReport | None:
     if unit is None:
         return None
-    require_no_code("surgery.sites", placement.get("sites"))
-    return apply_surgery(net, factory("surgery.unit", unit, Unit), **placement)
+    return apply_surgery(net, factory("surgery.unit", unit), **placement)

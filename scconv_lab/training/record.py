@@ -11,13 +11,12 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.complexity import Cost, count_cost
 from scconv_lab.complexity.measure import Measurement, measure_all
-from scconv_lab.nn import Unit
 from scconv_lab.run_folder.files import write_whole
 from scconv_lab.run_folder.history import History
 from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.surgery import Edit, preflight
 from scconv_lab.training.classifier import Classifier
-from scconv_lab.training.spec import Spec, resolve_class
+from scconv_lab.training.spec import Spec, import_class
 from scconv_lab.training.tracking import WandbLogger
 
 
@@ -38,7 +37,7 @@ def _class_name(spec: Spec) -> str:
 
 
 def _unit_name(unit: Spec) -> str:
-    defaults = inspect.signature(resolve_class("surgery.unit", unit, Unit)).parameters
+    defaults = inspect.signature(import_class("surgery.unit", unit["class_path"])).parameters
     changed = {key: value for key, value in (unit.get("init_args") or {}).items() if value != defaults[key].default}
     parts = [value if isinstance(value, str) else f"{key}{value}" for key, value in changed.items()]
     return "-".join([_class_name(unit), *parts])
