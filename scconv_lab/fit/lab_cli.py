@@ -32,6 +32,7 @@ from scconv_lab.training.guard import FiniteGuard
 from scconv_lab.training.own_code import make_importable, named_errors, own_folders
 from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.process_group import EndTogether
+from scconv_lab.training.progress_bar import ProgressBar
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
@@ -135,6 +136,9 @@ class LabCLI(LightningCLI):
                 given.job_type = given.job_type or ("sweep" if config.arm else self.subcommand)
                 given.id = given.id or History(record.history_file(self.run_dir)).id or config.run_id
         callbacks: list[Callback] = [self.record, Console(self.name, self.record, self._notes()), EndTogether()]
+        given = map(str, _as_list(config.trainer.callbacks or []))
+        if config.trainer.enable_progress_bar and not any("ProgressBar" in callback for callback in given):
+            callbacks.append(ProgressBar())
         if self.subcommand == "predict":
             callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
         if self.subcommand == "fit":
