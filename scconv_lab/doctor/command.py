@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from scconv_lab.config import nearest
 from scconv_lab.doctor import machine
 from scconv_lab.doctor.check import Check
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 
 _HELP = """usage: scconv-lab doctor [--config FILE ...] [--KEY VALUE ...] [--format FORMAT]
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
 from scconv_lab.export.write import export
+from scconv_lab.messages import nearest
 
 _HELP = """usage: scconv-lab export --ckpt FILE --format FORMAT [--output FILE] [--trust-code]
 

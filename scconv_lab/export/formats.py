@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scconv_lab.errors import UserError
+from scconv_lab.messages import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,6 @@ def load_safetensors(path: str | Path, *, trust_code: bool = False) -> "nn.Modul
     """
     from safetensors import SafetensorError, safe_open
 
-    from scconv_lab.models.pretrained import first_line
     from scconv_lab.training import Classifier
 
     if not Path(path).is_file():

@@ -10,10 +10,10 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
 from scconv_lab.export.formats import FORMATS
 from scconv_lab.export.parity import require_parity
+from scconv_lab.messages import nearest
 
 if TYPE_CHECKING:  # torch loads where it is used, so that --help and a mistake are answered at once
     from torch import Tensor

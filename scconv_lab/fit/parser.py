@@ -12,8 +12,9 @@ from typing import Any, NoReturn, get_args, get_type_hints
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from scconv_lab.config import nearest, read_yaml
+from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 from scconv_lab.nn import Unit
 
 _NOISE = (

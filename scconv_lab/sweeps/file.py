@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scconv_lab.config import nearest, normal_path, read_yaml
+from scconv_lab.config import normal_path, read_yaml
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 
 Keys = Mapping[str, Any]
 """LightningCLI's keys, dotted, to values; "config" to files that come before them."""

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 from scconv_lab.sweeps import agents, ledger, slurm
 from scconv_lab.sweeps.estimate import plan_arms
 from scconv_lab.sweeps.file import SweepFile, read_sweep

@@ -13,8 +13,9 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from scconv_lab.data import IGNORE_INDEX
 from scconv_lab.errors import UserError
+from scconv_lab.messages import first_line
 from scconv_lab.models import Net
-from scconv_lab.models.pretrained import first_line, without_pretrained
+from scconv_lab.models.pretrained import without_pretrained
 from scconv_lab.run_folder.checkpoint_io import load_verified
 from scconv_lab.surgery import SurgeryReport, apply_surgery
 from scconv_lab.training.metrics import accuracies

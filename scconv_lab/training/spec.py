@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
+from scconv_lab.messages import first_line
 from scconv_lab.models import Net
 
 _PACKAGE = Path(__file__).parent.parent
@@ -108,7 +109,7 @@ def build(key: str, spec: Spec, *args: Any) -> Any:
     except Exception as error:
         if _is_ours(error):
             raise
-        refusal = next(iter(str(error).splitlines()), "too large")
+        refusal = first_line(error, otherwise="too large")
         raise UserError(f"`{key}` ({spec['class_path']}) cannot be built of these values: {refusal}") from error
 
 
