@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.run_folder import resume
+from scconv_lab.run_folder.layout import RunFolder
 from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.training import tracking
 from scconv_lab.training.record import RunRecord
@@ -31,7 +32,8 @@ def mark_finished(trainer: Trainer, record: RunRecord) -> None:
     if isinstance(checkpoint, ModelCheckpoint) and checkpoint.best_model_score is not None:
         measured["val/acc1"] = checkpoint.best_model_score.item()
     counted = {"params": record.cost.params, "macs": record.cost.macs} if record.cost else {}
-    code = {key: value for key, value in provenance().items() if key in ("git_commit", "lock_hash")}
+    code: dict[str, Any] = {key: value for key, value in provenance().items() if key in ("git_commit", "lock_hash")}
+    code["code"] = record.code
     resume.write_results(record.run_dir, {"steps": trainer.global_step, **measured, **counted, **code})
 
 
@@ -46,5 +48,5 @@ def say_what_next(trainer: Trainer, run_dir: Path, best: str | None) -> None:
             if logger.state.startswith("offline"):
                 print(f"upload   uv run wandb sync {folder}")
     if best:
-        config, weights = run_dir / "config.yaml", os.path.relpath(best)
+        config, weights = RunFolder(run_dir).config, os.path.relpath(best)
         print(f"again    uv run scconv-lab test --config {config} \\\n             --ckpt_path {weights}")

@@ -25,6 +25,7 @@ from scconv_lab.models import without_pretrained
 from scconv_lab.run_folder import lock, resume
 from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.run_folder.history import History
+from scconv_lab.run_folder.layout import RUNS, RunFolder
 from scconv_lab.training import Classifier, record
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
 from scconv_lab.training.console import Console
@@ -32,11 +33,11 @@ from scconv_lab.training.guard import FiniteGuard
 from scconv_lab.training.own_code import make_importable, named_errors, own_folders
 from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.process_group import EndTogether
+from scconv_lab.training.progress import Progress
 from scconv_lab.training.progress_bar import ProgressBar
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
-_RUNS = "runs"
 
 
 class LabCLI(LightningCLI):
@@ -61,7 +62,7 @@ class LabCLI(LightningCLI):
             load_from_checkpoint_support=False,
             trainer_defaults={
                 "devices": 1,
-                "default_root_dir": _RUNS,
+                "default_root_dir": RUNS,
                 "enable_model_summary": False,
                 "enable_progress_bar": sys.stdout.isatty(),
                 "log_every_n_steps": 10,
@@ -96,7 +97,7 @@ class LabCLI(LightningCLI):
         settings = self.config[command]
         settings.own_code = [str(folder) for folder in folders] or None
         command_parser.require_values(settings)
-        settings.trainer.default_root_dir = settings.trainer.default_root_dir or _RUNS
+        settings.trainer.default_root_dir = settings.trainer.default_root_dir or RUNS
         require_sound(command, settings)
 
     def _parse_ckpt_path(self) -> None:
@@ -126,6 +127,7 @@ class LabCLI(LightningCLI):
             config.trainer.num_sanity_val_steps = 0  # it passed when the run began
         resumed_at = self.earlier.step if self.earlier else None
         self.record = record.RunRecord(self.run_dir, resolved, measure_cost=config.measure_cost, resumed_at=resumed_at)
+        folder = RunFolder(self.run_dir)
         config.trainer.default_root_dir = str(self.run_dir)
         for logger in _as_list(config.trainer.logger):
             if isinstance(logger, Namespace) and logger.class_path == _WANDB_LOGGER:
@@ -134,19 +136,24 @@ class LabCLI(LightningCLI):
                 given.name = given.name or self.name
                 given.group = given.group or config.experiment
                 given.job_type = given.job_type or ("sweep" if config.arm else self.subcommand)
-                given.id = given.id or History(record.history_file(self.run_dir)).id or config.run_id
-        callbacks: list[Callback] = [self.record, Console(self.name, self.record, self._notes()), EndTogether()]
+                given.id = given.id or History(folder.history).id or _wandb_id(folder, config.run_id)
+        callbacks: list[Callback] = [
+            self.record,
+            Progress(folder),
+            Console(self.name, self.record, self._notes()),
+            EndTogether(),
+        ]
         given = map(str, _as_list(config.trainer.callbacks or []))
         if config.trainer.enable_progress_bar and not any("ProgressBar" in callback for callback in given):
             callbacks.append(ProgressBar())
         if self.subcommand == "predict":
-            callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
+            callbacks.append(PredictionWriter(RunFolder(self.run_dir).predictions))
         if self.subcommand == "fit":
             callbacks.append(FiniteGuard(self.run_dir, on_nonfinite=config.on_nonfinite))
         if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
             bad = self.earlier.bad if self.earlier else ()
             callbacks += checkpoints(
-                self.run_dir / "checkpoints", save_every=config.save_every, bad=bad, configuration=resolved
+                RunFolder(self.run_dir).checkpoints, save_every=config.save_every, bad=bad, configuration=resolved
             )
         self.trainer_defaults["callbacks"] = callbacks
 
@@ -158,7 +165,7 @@ class LabCLI(LightningCLI):
             self._take()
             if config.resume:
                 return resume.look_into(self.run_dir, resolved)
-            if (self.run_dir / "config.yaml").exists():
+            if RunFolder(self.run_dir).begun:
                 raise UserError(
                     f"`run_id` (={config.run_id!r}) is taken: {self.run_dir} holds a run; --resume auto goes on with it"
                 )
@@ -241,6 +248,11 @@ _QUIET: dict[str, dict[str, Any]] = {
     "test": {"verbose": False},
     "predict": {"return_predictions": False},
 }
+
+
+def _wandb_id(folder: RunFolder, run_id: str | None) -> str | None:
+    """The W&B run's id: another than that of a run of the same name that was set aside."""
+    return f"{run_id}-{folder.times_replaced + 1}" if run_id and folder.times_replaced else run_id
 
 
 def _as_list(value: Any) -> list[Any]:

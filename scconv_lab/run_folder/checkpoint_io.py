@@ -11,8 +11,9 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from scconv_lab.errors import UserError
 from scconv_lab.run_folder.files import write_temporary, write_whole
+from scconv_lab.run_folder.layout import CHECKPOINTS
 
-PREVIOUS = {"last.ckpt": "previous.ckpt"}
+PREVIOUS = {CHECKPOINTS[0]: CHECKPOINTS[1]}
 """Under which name the file that a new one replaces is kept."""
 
 

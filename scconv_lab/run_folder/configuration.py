@@ -113,6 +113,12 @@ def differing(
     ]
 
 
+def other_defaults(saved: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """What two configurations of one run (see `identify`) differ in, of the keys that count and that both have."""
+    common = flat(saved).keys() & flat(config).keys()
+    return [text for key, text in differences(saved, config).items() if key in common and _counts(key)]
+
+
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, str]:
     """What two nested descriptions differ in, by dotted key; what is None or empty counts as absent."""
     saved, current = flat(there), flat(here)

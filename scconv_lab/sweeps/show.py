@@ -88,7 +88,7 @@ class Board:
                 Text(run.arm.name),
                 str(run.seed),
                 run.id,
-                f"{progress.epoch}/{progress.epochs}" if progress.epochs else "",
+                str(progress),
                 f"{accuracy:.4f}" if accuracy is not None else "",
                 duration(seconds),
                 duration(left) if left is not None else "",
@@ -111,7 +111,7 @@ def print_arms(runs: Sequence[Run]) -> None:
     other = 0
     for arm_runs in by_arm(runs):
         found = [results for run in arm_runs if (results := ledger.results(run))]
-        other += sum(bool(ledger.results(run)) and ledger.by_other_code(run) for run in arm_runs)
+        other += sum(bool(ledger.made_otherwise(run)) for run in arm_runs)
         accuracies = [results["test/acc1"] for results in found if "test/acc1" in results]
         table.add_row(
             Text(arm_runs[0].arm.name),
@@ -123,7 +123,7 @@ def print_arms(runs: Sequence[Run]) -> None:
         )
     print_fitted(table)
     if other:
-        print(f"{other} of these runs are of another commit or lock file than is here now")
+        print(f"{other} of these runs were made by other code or versions than are here now; --status says which")
 
 
 def print_runs(rows: Iterable[Sequence[str]], *columns: str) -> None:
@@ -141,7 +141,7 @@ def print_failures(runs: Sequence[Run]) -> None:
             continue
         codes = [attempt.get("code") for attempt in ledger.attempts(run)]
         print(f"\nfailed   arm {run.arm.name}, seed {run.seed}: {', then '.join(why_ended(code) for code in codes)}")
-        print(f"         {run.folder / ledger.LOG} ends in")
+        print(f"         {run.files.log} ends in")
         for line in ledger.last_lines(run, _LOG_LINES):
             print(f"         | {line}")
 
