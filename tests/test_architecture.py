@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "scconv_lab"
 LAW = {
     "errors": set(),
     "meta": set(),
-    "quiet": set(),
+    "terminal": set(),
     "config": {"errors"},
     "data": {"errors"},
     "ops": set(),
@@ -22,12 +22,12 @@ LAW = {
     "surgery": {"errors", "meta", "nn"},
     "complexity": {"errors", "meta", "nn", "surgery"},
     "run_folder": {"errors", "config"},
-    "training": {"errors", "ops", "nn", "models", "surgery", "complexity", "data", "run_folder"},
-    "export": {"errors", "config", "models", "training"},
-    "fit": {"errors", "quiet", "config", "data", "nn", "models", "surgery", "run_folder", "training"},
-    "cost": {"errors", "config", "nn", "models", "surgery", "complexity", "training", "fit"},
-    "doctor": {"errors", "config", "data", "run_folder", "training", "fit"},
-    "sweeps": {"errors", "config", "complexity", "run_folder", "fit"},
+    "training": {"errors", "terminal", "config", "ops", "nn", "models", "surgery", "complexity", "data", "run_folder"},
+    "export": {"errors", "config", "models", "run_folder", "training"},
+    "fit": {"errors", "terminal", "config", "data", "nn", "models", "surgery", "run_folder", "training"},
+    "cost": {"errors", "terminal", "config", "nn", "models", "surgery", "complexity", "training", "fit"},
+    "doctor": {"errors", "terminal", "config", "data", "run_folder", "training", "fit"},
+    "sweeps": {"errors", "terminal", "config", "complexity", "run_folder", "fit"},
     "cli": {"errors", "config", "export", "fit", "cost", "doctor", "sweeps"},
 }
 

@@ -1,7 +1,7 @@
 """Callbacks of Lightning that would end a run in the middle, or leave a wrong record of it."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from jsonargparse import Namespace
@@ -28,8 +28,8 @@ _UNUSABLE = {
     "(`--measure_cost true` measures its memory)",
     LearningRateFinder: "changes the learning rate that the record names; give `optimizer.init_args.lr` a value, or "
     "compare several in a sweep",
-    BackboneFinetuning: "needs a model with a `backbone`; derive a callback of your own from BaseFinetuning, which finds "
-    "the net as `pl_module.net`",
+    BackboneFinetuning: "needs a model with a `backbone`, and the net here is `pl_module.net`; derive one of your own "
+    "from BaseFinetuning",
     SpikeDetection: "cannot load its own state again (lightning 2.6.6); `--on_nonfinite` watches losses and gradients",
 }
 
@@ -46,6 +46,7 @@ def require_usable(trainer: Namespace, command: str) -> None:
         trainer.enable_progress_bar = True  # its default is false where the output is no terminal
     if command != "fit":
         return
+    kinds = [cls for cls, _ in given]
     for cls, arguments in given:
         for unusable, why in _UNUSABLE.items():
             if issubclass(cls, unusable):
@@ -55,7 +56,7 @@ def require_usable(trainer: Namespace, command: str) -> None:
                 f"`trainer.callbacks`: {cls.__name__}",
                 arguments["monitor"],
                 arguments.get("mode"),
-                others=logs_more(given),
+                others=logs_more(kinds),
             )
         if issubclass(cls, ModelCheckpoint):
             _require_apart(cls, arguments)
@@ -105,9 +106,10 @@ def described(trainer: Namespace) -> list[tuple[type, dict[str, Any]]]:
     return found
 
 
-def logs_more(given: Sequence[tuple[type, dict[str, Any]]]) -> bool:
-    """Whether a callback may log metrics of its own: any class that is not Lightning's, and its LearningRateMonitor."""
-    return any(not cls.__module__.startswith("lightning.") or cls is LearningRateMonitor for cls, _ in given)
+def logs_more(callbacks: Iterable[type]) -> bool:
+    """Whether one of some classes may log metrics of its own: one of the user's, or Lightning's LearningRateMonitor."""
+    known = ("lightning.", "scconv_lab.")
+    return any(not cls.__module__.startswith(known) or cls is LearningRateMonitor for cls in callbacks)
 
 
 def _require_apart(cls: type, arguments: dict[str, Any]) -> None:
@@ -115,7 +117,7 @@ def _require_apart(cls: type, arguments: dict[str, Any]) -> None:
     by_time = arguments.get("every_n_train_steps") or arguments.get("train_time_interval")
     if arguments.get("monitor") == "val/acc1" and not by_time and arguments.get("every_n_epochs") in (None, 1):
         raise UserError(
-            f"`trainer.callbacks`: {cls.__name__} of val/acc1 is what the lab keeps as best.ckpt; leave it out, or give "
+            f"`trainer.callbacks`: {cls.__name__} of val/acc1 keeps what best.ckpt is already; leave it out, or give "
             "it an `every_n_epochs` above 1"
         )
 
@@ -129,6 +131,6 @@ def _require_averaging(cls: type, arguments: dict[str, Any], max_epochs: int | N
         )
 
 
-def without_averaging(callbacks: Sequence[Any]) -> list[Any]:
-    """The callbacks, less those that would put the live weights in the place of a checkpoint's averaged ones."""
-    return [callback for callback in callbacks if not isinstance(callback, WeightAveraging)]
+def leave_averages(trainer: Any) -> None:
+    """Remove what would load the weights that training had in the place of the average that a checkpoint holds."""
+    trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, WeightAveraging)]

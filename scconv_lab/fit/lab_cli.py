@@ -18,10 +18,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
-from scconv_lab.fit.callbacks import without_averaging
+from scconv_lab.fit.callbacks import leave_averages
 from scconv_lab.fit.finish import mark_finished, say_what_next
 from scconv_lab.fit.keys import declare_keys, plain_values
-from scconv_lab.fit.own_code import make_importable, named_errors, own_folders
 from scconv_lab.fit.parser import LabParser
 from scconv_lab.fit.preview import preview
 from scconv_lab.fit.values import require_sound
@@ -33,8 +32,10 @@ from scconv_lab.training import Classifier, record
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
 from scconv_lab.training.console import Console
 from scconv_lab.training.guard import FiniteGuard
+from scconv_lab.training.own_code import make_importable, named_errors, own_folders
 from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.process_group import EndTogether
+from scconv_lab.training.progress_bar import ProgressBar
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
@@ -140,6 +141,9 @@ class LabCLI(LightningCLI):
         self.console = Console(self.name, self.record, self._notes())
         self.best: ModelCheckpoint | None = None
         callbacks: list[Callback] = [self.record, self.console, EndTogether()]
+        given = map(str, _as_list(config.trainer.callbacks or []))
+        if config.trainer.enable_progress_bar and not any("ProgressBar" in callback for callback in given):
+            callbacks.append(ProgressBar())
         if self.subcommand == "predict":
             callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
         if self.subcommand == "fit":
@@ -207,7 +211,7 @@ class LabCLI(LightningCLI):
             kwargs["plugins"] = [*given, VerifiedCheckpointIO()]
         try:
             return super().instantiate_trainer(**kwargs)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RuntimeError, ImportError) as error:  # ImportError: a library is not installed
             raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
     def after_instantiate_classes(self) -> None:
@@ -242,8 +246,7 @@ class LabCLI(LightningCLI):
             )
         checkpoint = (self.best.best_model_path if self.best else "") or None
         if self.settings.final_test:
-            # a callback that averages would load the weights that training had in the place of the average
-            self.trainer.callbacks = without_averaging(self.trainer.callbacks)
+            leave_averages(self.trainer)
             self.trainer.test(self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
         mark_finished(self.trainer, self.record, self.best)
         say_what_next(self.trainer, self.run_dir, checkpoint)

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 from scconv_lab.errors import UserError
 
-_Limit = int | float | None
+BuiltTrainer = Any
+"""A Lightning Trainer, most of whose attributes its connectors set, where type checkers do not see them."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Length:
     validates: bool
 
 
-def length_of(trainer: Trainer, *, train_batches: int, val_batches: int) -> Length:
+def length_of(trainer: BuiltTrainer, *, train_batches: int, val_batches: int) -> Length:
     """Work out how long a fit is.
 
     Args:
@@ -58,7 +59,7 @@ def length_of(trainer: Trainer, *, train_batches: int, val_batches: int) -> Leng
     return Length(batches, val_batches, full, taken, validates)
 
 
-def _limited(key: str, limit: _Limit, batches: int) -> int:
+def _limited(key: str, limit: float | None, batches: int) -> int:
     """As Lightning counts: an int is a number of batches, a float a share of them."""
     if isinstance(limit, int) or limit is None:
         return batches if limit is None else min(limit, batches)
@@ -71,8 +72,8 @@ def _limited(key: str, limit: _Limit, batches: int) -> int:
     return taken
 
 
-def _require_reached(trainer: Trainer, batches: int) -> None:
-    interval = trainer.val_check_interval
+def _require_reached(trainer: BuiltTrainer, batches: int) -> None:
+    interval = getattr(trainer, "val_check_interval", None)  # there is none where it is a time
     if isinstance(interval, int) and trainer.check_val_every_n_epoch is not None and interval > batches:
         raise UserError(
             f"`trainer.val_check_interval` (={interval}) must be at most the {batches} batches of an epoch; count over "
@@ -82,21 +83,21 @@ def _require_reached(trainer: Trainer, batches: int) -> None:
     if accumulated > batches:
         raise UserError(
             f"`trainer.accumulate_grad_batches` (={accumulated}) must be at most the {batches} batches of an epoch, at "
-            "whose end a step is taken in any case; lower it, or raise `data.init_args.batch_size`"
+            "the end of which a step is taken in any case; lower it"
         )
 
 
-def _accumulated(trainer: Trainer, epoch: int) -> int:
+def _accumulated(trainer: BuiltTrainer, epoch: int) -> int:
     for callback in trainer.callbacks:
         if isinstance(callback, GradientAccumulationScheduler):
             return callback.get_accumulate_grad_batches(epoch)
     return trainer.accumulate_grad_batches
 
 
-def _validates(trainer: Trainer, *, batches: int, whole: int, started: int, steps: int) -> bool:
+def _validates(trainer: BuiltTrainer, *, batches: int, whole: int, started: int, steps: int) -> bool:
     """Whether a fit of ``whole`` epochs, or of part of ``started`` ones, comes to a validation."""
-    every, interval = trainer.check_val_every_n_epoch, trainer.val_check_interval
-    if not isinstance(interval, int | float):  # a time
+    every, interval = trainer.check_val_every_n_epoch, getattr(trainer, "val_check_interval", None)
+    if interval is None:
         return True
     seen = min(started * batches, steps * trainer.accumulate_grad_batches)
     if every is None:

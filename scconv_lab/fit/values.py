@@ -63,8 +63,8 @@ def _require_training(trainer: Namespace) -> None:
 def _require_order(trainer: Namespace, least: str, most: str) -> None:
     if trainer[least] is not None and trainer[most] is not None and 0 <= trainer[most] < trainer[least]:
         raise UserError(
-            f"`trainer.{least}` (={trainer[least]}) must be at most `trainer.{most}` (={trainer[most]}), which ends the "
-            "fit; change one of them"
+            f"`trainer.{least}` (={trainer[least]}) must be at most `trainer.{most}` (={trainer[most]}), which ends "
+            "the fit; change one of them"
         )
 
 

@@ -54,7 +54,7 @@ class VerifiedCheckpointIO(TorchCheckpointIO):
         _beside(Path(path)).unlink(missing_ok=True)
 
 
-def load_verified(path: Path, *, map_location: str = "cpu") -> dict[str, Any]:
+def load_verified(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     """Read a checkpoint under weights_only.
 
     Raises:

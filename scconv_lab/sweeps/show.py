@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
-from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -15,10 +14,12 @@ from rich.text import Text
 from scconv_lab.errors import DIVERGED, DONE, ENDED_BY_REQUEST, FAILED, MISTAKE
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.resolve import Run
+from scconv_lab.terminal.tables import fit, new_table, print_fitted
 
 _LOG_LINES = 8
 _REACHED = ("val/acc1", "test/acc1")
 _TEXTS = ("arm", "run", "state", "found")
+_FOLDED = ("arm", "found")
 _WHY = {
     DONE: "ended before it was finished",
     FAILED: "crashed",
@@ -94,6 +95,7 @@ class Board:
             )
         table.caption = f"{waiting} waiting{self._left(lefts, waiting)}"
         table.caption_justify = "left"
+        fit(table, self._console.width)
         self._live.update(table, refresh=True)
 
     def _left(self, lefts: Sequence[float], waiting: int) -> str:
@@ -119,8 +121,7 @@ def print_arms(runs: Sequence[Run]) -> None:
             f"{found[0]['params']:,}" if found else "",
             f"{found[0]['macs']:,}" if found else "",
         )
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+    print_fitted(table)
     if other:
         print(f"{other} of these runs are of another commit or lock file than is here now")
 
@@ -130,7 +131,7 @@ def print_runs(rows: Iterable[Sequence[str]], *columns: str) -> None:
     table = _table(*columns)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(highlight=False, soft_wrap=True).print(table)
+    print_fitted(table)
 
 
 def print_failures(runs: Sequence[Run]) -> None:
@@ -172,8 +173,5 @@ def why_ended(code: int | None) -> str:
 
 
 def _table(*columns: str) -> Table:
-    """Columns of text to the left, of numbers to the right; nothing wraps."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for name in columns:
-        table.add_column(name, justify="left" if name in _TEXTS else "right", no_wrap=True, overflow="ignore")
-    return table
+    """A table in which the arms' names, and what was found, are folded where the terminal is narrow."""
+    return new_table(columns, texts=_TEXTS, fold=_FOLDED)

@@ -11,13 +11,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.surgery import SurgeryReport
+from scconv_lab.terminal.tables import fit, terminal_width
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.metrics import METRICS
 from scconv_lab.training.record import RunRecord
 from scconv_lab.training.tracking import WandbLogger
 
 _INDENT = " " * 9
-_WIDTH = 120
+_WIDTH = 120  # columns of a log file
 
 
 class Console(Callback):
@@ -50,17 +51,17 @@ class Console(Callback):
         for note in self.notes:
             _print(trainer, note)
         report = pl_module.surgery_report
-        _print(trainer, f"net      {type(pl_module.net).__name__}, {report or 'plain'}")
+        _print(trainer, _wrapped(f"net      {type(pl_module.net).__name__}, {report or 'plain'}"))
         if report:
             _print(trainer, _table(report))
         if cost:
             size = " x ".join(map(str, pl_module.image_shape))
             counted = f"{cost.params:,} params, {cost.macs:,} MACs = {cost.flops:,} FLOPs"
-            _print(trainer, f"cost     {counted} for an image of {size} (convolutions and linear layers)")
+            _print(trainer, _wrapped(f"cost     {counted} for an image of {size} (convolutions and linear layers)"))
         for measured in self.record.measured:
             _print(trainer, f"measured {measured}")
         for warning in (*self.record.warnings, *self.warnings):
-            _print(trainer, fill(f"warning  {warning}", _WIDTH, subsequent_indent=_INDENT, break_on_hyphens=False))
+            _print(trainer, _wrapped(f"warning  {warning}"))
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 _print(trainer, f"W&B      {logger.state}")
@@ -86,7 +87,7 @@ class Console(Callback):
         seconds = time.monotonic() - self._epoch_start
         of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
         epoch = f"epoch {trainer.current_epoch + 1}{of}"
-        _print(trainer, "  ".join([f"{epoch:<15}", *shown, f"lr {self._rate:.3g}", f"{seconds:.1f} s"]))
+        _print(trainer, _folded(f"{epoch:<15}", [*shown, f"lr {self._rate:.3g}", f"{seconds:.1f} s"]))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the validation's metrics where it stands alone."""
@@ -101,19 +102,40 @@ class Console(Callback):
     def _print_stage(self, trainer: Trainer, stage: str) -> None:
         metrics = trainer.callback_metrics.items()
         values = [f"{key} {value.item():.4f}" for key, value in metrics if key.startswith(f"{stage}/")]
-        weights = ""
+        weights = []
         if trainer.ckpt_path:
-            weights = f"  ({Path(trainer.ckpt_path).name})"
+            weights = [f"({Path(trainer.ckpt_path).name})"]
         elif trainer.global_step:
-            weights = "  (the last weights)"
-        _print(trainer, f"{stage:<15}  {'  '.join(values)}{weights}")
+            weights = ["(the last weights)"]
+        _print(trainer, _folded(f"{stage:<15}", [*values, *weights]))
+
+
+def _width() -> int:
+    return terminal_width(_WIDTH)
+
+
+def _wrapped(text: str) -> str:
+    """A text as lines that fit the terminal, under the values of the lines around it."""
+    return fill(text, _width(), subsequent_indent=_INDENT, break_on_hyphens=False)
+
+
+def _folded(head: str, parts: Sequence[str]) -> str:
+    """A line of parts two spaces apart; those that a terminal has no room for stand in a line of their own."""
+    lines = [head]
+    for part in parts:
+        if len(f"{lines[-1]}  {part}") > _width() and lines[-1].strip():
+            lines.append(" " * len(head))
+        lines[-1] = f"{lines[-1]}  {part}"
+    return "\n".join(lines)
 
 
 def _table(report: SurgeryReport) -> str:
-    """The report as lines of at most `_WIDTH` columns, under the values of the lines around it."""
-    console = rich.console.Console(width=_WIDTH - len(_INDENT), color_system=None, force_terminal=False)
+    """The report as lines that fit the terminal, under the values of the lines around it."""
+    table = report.__rich__()
+    width = fit(table, _width() - len(_INDENT))
+    console = rich.console.Console(width=width, color_system=None, force_terminal=False)
     with console.capture() as captured:
-        console.print(report)
+        console.print(table)
     return "\n".join(_INDENT + line.rstrip() for line in captured.get().splitlines() if line.strip())
 
 

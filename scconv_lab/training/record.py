@@ -37,7 +37,7 @@ def _class_name(spec: Spec) -> str:
 
 
 def _unit_name(unit: Spec) -> str:
-    defaults = inspect.signature(import_class(unit["class_path"])).parameters
+    defaults = inspect.signature(import_class("surgery.unit", unit["class_path"])).parameters
     changed = {key: value for key, value in (unit.get("init_args") or {}).items() if value != defaults[key].default}
     parts = [value if isinstance(value, str) else f"{key}{value}" for key, value in changed.items()]
     return "-".join([_class_name(unit), *parts])

@@ -2,8 +2,9 @@
 
 import math
 import warnings
-from typing import Any, Literal
+from typing import Literal
 
+from lightning.pytorch.utilities.types import LRSchedulerConfigType
 from torch.optim import lr_scheduler as schedules
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -38,7 +39,7 @@ def watched(schedule: LRScheduler) -> str | None:
     return getattr(schedule, "monitor", {"min": "val/loss", "max": "val/acc1"}[schedule.mode])
 
 
-def as_lightning_takes_it(schedule: LRScheduler, interval: Interval) -> dict[str, Any]:
+def as_lightning_takes_it(schedule: LRScheduler, interval: Interval) -> LRSchedulerConfigType:
     """A schedule's description for `LightningModule.configure_optimizers`.
 
     Raises:
@@ -78,8 +79,8 @@ def review(schedule: LRScheduler, *, interval: Interval, moves: dict[str, int | 
         return []
     if isinstance(schedule, schedules.OneCycleLR) and schedule.total_steps < run:
         raise UserError(
-            f"`lr_scheduler` ({name}): `{key}` (={length}) must be at least the {run} {interval}s of the run; give {run}"
-            + ("" if interval == "epoch" else ", or `--lr_interval epoch`")
+            f"`lr_scheduler` ({name}): `{key}` (={length}) must be at least the {count(run, interval)} of the run; "
+            f"give {run}"
         )
     _rehearse(schedule, name, min(run, _MOST_REHEARSED))
     misfit = _misfit(schedule, key, length, run, interval)
@@ -87,8 +88,13 @@ def review(schedule: LRScheduler, *, interval: Interval, moves: dict[str, int | 
         return []
     steps = moves["step"]
     if interval == "epoch" and steps is not None and (isinstance(schedule, _COUNTS_STEPS) or length == steps):
-        misfit += f"; `--lr_interval step` moves it once a step, of which the run has {steps}"
+        misfit += f"; `--lr_interval step` moves it once a step ({steps} in this run)"
     return [f"`lr_scheduler` ({name}) moves once {'an' if interval == 'epoch' else 'a'} {interval}: {misfit}"]
+
+
+def count(number: int, interval: Interval) -> str:
+    """A number of epochs or steps in words: "1 epoch", "38 steps"."""
+    return f"{number} {interval}{'s' * (number != 1)}"
 
 
 def _name(schedule: LRScheduler) -> str:
@@ -111,8 +117,8 @@ def _rehearse(schedule: LRScheduler, name: str, moves: int) -> None:
                 rates = [group["lr"] for group in schedule.optimizer.param_groups]
                 if not all(0 <= rate < math.inf for rate in rates):
                     raise UserError(
-                        f"`lr_scheduler` ({name}) gives a learning rate of {min(rates)} after {move + 1} moves; it must "
-                        "be at least 0: change its arguments"
+                        f"`lr_scheduler` ({name}) gives a learning rate of {min(rates)} after {move + 1} moves; it "
+                        "must be at least 0: change its arguments"
                     )
         except (ValueError, ArithmeticError, TypeError) as error:
             if isinstance(error, UserError):
@@ -127,17 +133,18 @@ def _misfit(schedule: LRScheduler, key: str, length: int | None, run: int, inter
     if isinstance(schedule, schedules.MultiStepLR):
         beyond = sorted(milestone for milestone in schedule.milestones if milestone >= run)
         named = ", ".join(map(str, beyond))
-        return f"`milestones` {named} come after the last of its {run} {interval}s" if beyond else None
+        return f"of its `milestones`, {named} is after the {count(run, interval)} of the run" if beyond else None
     if length is None:
         return None
     if run < length or (run == length and isinstance(schedule, schedules.StepLR)):
-        return f"`{key}` is {length}, and the run has {run} {interval}s, so that it is cut short"
+        return f"`{key}` is {length} and the run has {count(run, interval)}, so it is cut short"
     if run > length and isinstance(schedule, _ENDS):
-        return f"`{key}` is {length}, and the run has {run} {interval}s, so that it ends before the run does"
+        return f"`{key}` is {length} and the run has {count(run, interval)}, so it ends before the run does"
     if isinstance(schedule, schedules.CosineAnnealingWarmRestarts):
         end, cycle = length, length
         while end < run:
             cycle *= schedule.T_mult
             end += cycle
-        return f"its cycles end at {end - cycle} and {end}, and the run after {run} {interval}s" if end != run else None
+        ends = f"its cycles end at {end - cycle} and {end}, and the run after {count(run, interval)}"
+        return ends if end != run else None
     return None
