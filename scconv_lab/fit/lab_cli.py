@@ -11,15 +11,18 @@ import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
-from scconv_lab.fit.finish import best_checkpoint, mark_finished, say_what_next
+from scconv_lab.fit.callbacks import leave_averages
+from scconv_lab.fit.finish import mark_finished, say_what_next
 from scconv_lab.fit.keys import declare_keys, plain_values
 from scconv_lab.fit.parser import LabParser
+from scconv_lab.fit.preview import preview
 from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained
 from scconv_lab.run_folder import lock, resume
@@ -137,12 +140,9 @@ class LabCLI(LightningCLI):
                 given.group = given.group or config.experiment
                 given.job_type = given.job_type or ("sweep" if config.arm else self.subcommand)
                 given.id = given.id or History(folder.history).id or _wandb_id(folder, config.run_id)
-        callbacks: list[Callback] = [
-            self.record,
-            Progress(folder),
-            Console(self.name, self.record, self._notes()),
-            EndTogether(),
-        ]
+        self.console = Console(self.name, self.record, self._notes())
+        self.best: ModelCheckpoint | None = None
+        callbacks: list[Callback] = [self.record, Progress(folder), self.console, EndTogether()]
         given = map(str, _as_list(config.trainer.callbacks or []))
         if config.trainer.enable_progress_bar and not any("ProgressBar" in callback for callback in given):
             callbacks.append(ProgressBar())
@@ -152,9 +152,9 @@ class LabCLI(LightningCLI):
             callbacks.append(FiniteGuard(self.run_dir, on_nonfinite=config.on_nonfinite))
         if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
             bad = self.earlier.bad if self.earlier else ()
-            callbacks += checkpoints(
-                RunFolder(self.run_dir).checkpoints, save_every=config.save_every, bad=bad, configuration=resolved
-            )
+            kept = checkpoints(folder.checkpoints, save_every=config.save_every, bad=bad, configuration=resolved)
+            self.best = next(callback for callback in kept if isinstance(callback, ModelCheckpoint))
+            callbacks += kept
         self.trainer_defaults["callbacks"] = callbacks
 
     def _open_folder(self, root: Path, resolved: dict[str, Any]) -> resume.Earlier | resume.Finished | None:
@@ -211,16 +211,19 @@ class LabCLI(LightningCLI):
             kwargs["plugins"] = [*given, VerifiedCheckpointIO()]
         try:
             return super().instantiate_trainer(**kwargs)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RuntimeError, ImportError) as error:  # ImportError: a library is not installed
             raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
     def after_instantiate_classes(self) -> None:
         """Refuse what would fail in every process, while there is only one: data, batch, optimizer, checkpoint."""
+        self.datamodule.batch_size_per_process(self.trainer.world_size)
         if self.trainer.is_global_zero:
             self.datamodule.prepare_data()
-        self.datamodule.batch_size_per_process(self.trainer.world_size)
+            self.datamodule.setup(str(self.subcommand))
         if self.subcommand == "fit":
             self.model.configure_optimizers()
+            if self.trainer.is_global_zero:
+                self.console.warnings += preview(self.trainer, self.model, self.datamodule)
         if self.earlier:
             return
         if self.settings.weights:
@@ -236,11 +239,17 @@ class LabCLI(LightningCLI):
         """Test the best checkpoint, and say where everything is."""
         if self.settings.trainer.fast_dev_run:
             return
-        best = best_checkpoint(self.trainer)
+        if not self.trainer.global_step:
+            raise UserError(
+                "no step was taken: `trainer.max_time` or a callback ended the fit first; the run is not finished, so "
+                "give it more time"
+            )
+        checkpoint = (self.best.best_model_path if self.best else "") or None
         if self.settings.final_test:
-            self.trainer.test(self.model, self.datamodule, ckpt_path=best, weights_only=True, verbose=False)
-        mark_finished(self.trainer, self.record)
-        say_what_next(self.trainer, self.run_dir, best)
+            leave_averages(self.trainer)
+            self.trainer.test(self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
+        mark_finished(self.trainer, self.record, self.best)
+        say_what_next(self.trainer, self.run_dir, checkpoint)
 
 
 _QUIET: dict[str, dict[str, Any]] = {

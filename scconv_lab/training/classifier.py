@@ -19,6 +19,7 @@ from scconv_lab.models.pretrained import without_pretrained
 from scconv_lab.run_folder.checkpoint_io import load_verified
 from scconv_lab.surgery import SurgeryReport, apply_surgery
 from scconv_lab.training.metrics import accuracies
+from scconv_lab.training.schedules import Interval, as_lightning_takes_it
 from scconv_lab.training.spec import Spec, build, factory
 from scconv_lab.training.trust import require_trusted
 
@@ -42,7 +43,10 @@ class Classifier(LightningModule):
         surgery: How units come into the net: ``{"unit": {"class_path": ...}, "sites": ..., "action": ...}``, the
             arguments of `scconv_lab.surgery.apply_surgery`; None, or a unit of None, leaves the net plain.
         optimizer: A ``torch.optim.Optimizer`` over all parameters; it may be left out where nothing is trained.
-        lr_scheduler: A ``torch.optim.lr_scheduler.LRScheduler``, stepped once an epoch; None keeps the learning rate.
+        lr_scheduler: A ``torch.optim.lr_scheduler.LRScheduler``; None keeps the learning rate. ReduceLROnPlateau
+            watches its ``monitor``; torch's own, which has none, val/loss (``mode: min``) or val/acc1 (``mode: max``).
+        lr_interval: How often the schedule moves: once an epoch, or once a step. OneCycleLR and CyclicLR are mostly
+            written for steps.
         label_smoothing: Share of the target that is spread over all classes while training; from 0 to below 1.
         channels_last: Keep weights and activations in the channels_last memory format: faster on GPUs with tensor
             cores, same results.
@@ -60,6 +64,7 @@ class Classifier(LightningModule):
         surgery: dict[str, Any] | None = None,
         optimizer: Spec | None = None,
         lr_scheduler: Spec | None = None,
+        lr_interval: Interval = "epoch",
         label_smoothing: float = 0.0,
         channels_last: bool = False,
     ):
@@ -72,6 +77,7 @@ class Classifier(LightningModule):
         self.image_shape = image_shape
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.lr_interval: Interval = lr_interval
         self.label_smoothing = label_smoothing
         self.net: Net = build("net", net, num_classes)
         self.surgery_report = _operate(self.net, **surgery) if surgery else None
@@ -213,7 +219,8 @@ class Classifier(LightningModule):
         optimizer = build("optimizer", self.optimizer, self.parameters())
         if self.lr_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": build("lr_scheduler", self.lr_scheduler, optimizer)}
+        schedule = build("lr_scheduler", self.lr_scheduler, optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": as_lightning_takes_it(schedule, self.lr_interval)}
 
 
 def _uncompiled(name: str) -> str:
