@@ -14,7 +14,8 @@ LAW = {
     "errors": set(),
     "meta": set(),
     "quiet": set(),
-    "config": {"errors"},
+    "shipped": set(),
+    "config": {"errors", "shipped"},
     "data": {"errors"},
     "ops": set(),
     "nn": {"errors", "ops"},
@@ -27,8 +28,10 @@ LAW = {
     "fit": {"errors", "quiet", "config", "data", "nn", "models", "surgery", "run_folder", "training"},
     "cost": {"errors", "config", "nn", "models", "surgery", "complexity", "training", "fit"},
     "doctor": {"errors", "config", "data", "run_folder", "training", "fit"},
-    "sweeps": {"errors", "config", "complexity", "run_folder", "fit"},
-    "cli": {"errors", "config", "export", "fit", "cost", "doctor", "sweeps"},
+    "sweeps": {"errors", "shipped", "config", "complexity", "run_folder", "fit"},
+    "init": {"errors", "shipped"},
+    "cli": {"errors", "config", "export", "fit", "cost", "doctor", "sweeps", "init"},
+    "__main__": {"cli"},
 }
 
 # who may import a library: parts, or single files

@@ -1,6 +1,5 @@
 """What has become of each run, told from its folder alone, so that every launcher on every machine sees the same."""
 
-import fcntl
 import json
 import re
 import signal
@@ -16,6 +15,7 @@ import yaml
 from scconv_lab.config import read_yaml
 from scconv_lab.errors import BUSY, DONE, ENDED_BY_REQUEST
 from scconv_lab.run_folder import lock, resume
+from scconv_lab.run_folder.file_lock import wait_for_lock
 from scconv_lab.run_folder.files import write_whole
 from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.sweeps.resolve import Run, launched
@@ -169,5 +169,5 @@ def _writing(root: Path) -> Iterator[None]:
     """Keep other launchers waiting for the moment that a file takes to be written."""
     root.mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("a", encoding="utf-8") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
+        wait_for_lock(file)
         yield
