@@ -65,6 +65,11 @@ def say_used() -> None:
         print(f"scconv-lab: from the package: {names} (`scconv-lab init FOLDER` copies them)", file=sys.stderr)
 
 
+def typed(command: str) -> str:
+    """Return a command as a person types it: with ``uv run`` before it in a clone of the repository."""
+    return f"uv run {command}" if (root() / "uv.lock").is_file() else command
+
+
 def _normal(path: str | Path) -> Path:
     """Without ``a/../``, so that a file has one name; still relative where it was."""
     return Path(os.path.normpath(path))

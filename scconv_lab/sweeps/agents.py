@@ -9,6 +9,7 @@ import yaml
 
 from scconv_lab.errors import UserError
 from scconv_lab.run_folder.files import write_whole
+from scconv_lab.shipped import typed
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.resolve import Run
 from scconv_lab.sweeps.script import PACKAGE, own_command
@@ -57,8 +58,8 @@ def commands(file: Path) -> tuple[str, str]:
     """What a person types: once to make the sweep of a file that `define` wrote, and for each agent."""
     project = yaml.safe_load(file.read_text(encoding="utf-8"))["project"]
     return (
-        f"uv run wandb sweep --project {shlex.quote(project)} {shlex.quote(str(file))}",
-        "uv run wandb agent SWEEP_ID",
+        typed(f"wandb sweep --project {shlex.quote(project)} {shlex.quote(str(file))}"),
+        typed("wandb agent SWEEP_ID"),
     )
 
 
