@@ -19,6 +19,7 @@ COMMANDS = {
     "cost": "count, and where asked measure, what an experiment's net costs; the paper's tables beside it",
     "export": "write a checkpoint's net as ONNX, torch.export or safetensors, and check the file",
     "doctor": "look for what a run would stumble over, and say what to do",
+    "init": "copy the configurations and experiments of the package to a folder, to be edited",
 }
 
 _LONGEST = 800  # characters of a message, which quotes the value that was given
@@ -71,6 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from scconv_lab.cost import run as cost
 
             return cost(arguments[1:])
+        if arguments[0] == "init":
+            from scconv_lab.init.command import run as init
+
+            return init(arguments[1:])
         expanded, experiment = expand_arguments(arguments)
         if arguments[0] == "doctor":
             from scconv_lab.doctor import run as doctor

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from scconv_lab import shipped
 from scconv_lab.errors import UserError
 from scconv_lab.messages import nearest
 
@@ -29,8 +30,9 @@ def expand_arguments(arguments: Sequence[str]) -> tuple[list[str], str | None]:
         if not file:
             raise UserError("--config needs a file, such as --config experiments/baseline.yaml")
         experiment = experiment or Path(file).stem
-        for path in expand_bases(Path(file)):
+        for path in expand_bases(shipped.locate(file)):
             expanded += ["--config", str(path)]
+    shipped.say_used()
     return expanded, experiment
 
 
@@ -64,7 +66,7 @@ def _bases(path: Path, *, named_by: Path | None) -> list[Path]:
     bases = read_yaml(path, source=source).get("bases") or []
     if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
         raise UserError(f"{path}: `bases` (={bases!r}) must be a list of files, relative to this file's folder")
-    return [normal_path(path.parent / base) for base in bases]
+    return [shipped.locate(base, named_by=path) for base in bases]
 
 
 def read_yaml(path: Path, *, source: str = "--config") -> dict[str, Any]:
@@ -100,15 +102,4 @@ def read_yaml(path: Path, *, source: str = "--config") -> dict[str, Any]:
 
 def _nearest_file(path: Path) -> str:
     siblings = [str(sibling) for sibling in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
-    return nearest(str(path), siblings)
-
-
-def normal_path(path: Path) -> Path:
-    """Without ``a/../``, so that a file has one name; still relative where it was."""
-    parts: list[str] = []
-    for part in path.parts:
-        if part == ".." and parts and parts[-1] not in ("..", path.anchor):
-            parts.pop()
-        else:
-            parts.append(part)
-    return Path(*parts)
+    return nearest(str(path), [*siblings, *shipped.siblings(path)])

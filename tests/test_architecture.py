@@ -18,7 +18,8 @@ LAW = {
     "messages": {"errors"},
     "meta": set(),
     "terminal": set(),
-    "config": {"errors"},
+    "shipped": set(),
+    "config": {"errors", "shipped"},
     "data": {"errors"},
     "ops": set(),
     "nn": {"errors", "ops"},
@@ -26,13 +27,18 @@ LAW = {
     "surgery": {"errors", "meta", "nn"},
     "complexity": {"errors", "meta", "nn", "surgery"},
     "run_folder": {"errors", "config"},
-    "training": {"errors", "terminal", "config", "ops", "nn", "models", "surgery", "complexity", "data", "run_folder"},
+    "training": {
+        *("errors", "terminal", "shipped", "config", "ops", "nn", "models", "surgery", "complexity", "data"),
+        "run_folder",
+    },
     "export": {"errors", "run_folder", "training"},
-    "fit": {"errors", "terminal", "config", "data", "nn", "models", "surgery", "run_folder", "training"},
+    "fit": {"errors", "terminal", "shipped", "config", "data", "nn", "models", "surgery", "run_folder", "training"},
     "cost": {"errors", "terminal", "config", "nn", "models", "surgery", "complexity", "training", "fit"},
-    "doctor": {"errors", "terminal", "data", "run_folder", "training", "fit"},
-    "sweeps": {"errors", "terminal", "config", "complexity", "run_folder", "fit"},
-    "cli": {"errors", "config", "export", "fit", "cost", "doctor", "sweeps"},
+    "doctor": {"errors", "terminal", "shipped", "data", "run_folder", "training", "fit"},
+    "sweeps": {"errors", "terminal", "shipped", "config", "complexity", "run_folder", "fit"},
+    "init": {"errors", "shipped"},
+    "cli": {"errors", "config", "export", "fit", "cost", "doctor", "sweeps", "init"},
+    "__main__": {"cli"},
 }
 
 # who may import a library: parts, or single files

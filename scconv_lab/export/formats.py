@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,16 +133,26 @@ def _read_onnx(path: Path) -> "Callable[[Tensor], Tensor]":
 class Format:
     """How a net is written to a file and read back.
 
-    ``write`` takes the classifier, two images and the path; ``read`` gives a function of images (B, C, H, W).
+    ``write`` takes the classifier, two images and the path; ``read`` gives a function of images (B, C, H, W);
+    ``needs`` are modules that only the extra "export" installs.
     """
 
     suffix: str
     write: "Callable[[Classifier, Tensor, Path], None]"
     read: "Callable[[Path], Callable[[Tensor], Tensor]]"
+    needs: tuple[str, ...] = ()
+
+    def require_installed(self) -> None:
+        """Raise UserError if a module of ``needs`` is not installed, with the commands that install it."""
+        if missing := [name for name in self.needs if not find_spec(name)]:
+            raise UserError(
+                f"writing {self.suffix} needs {', '.join(missing)}: not installed; `uv sync --extra export` in a clone "
+                "of the repository, or `pip install 'scconv-lab[export]'`"
+            )
 
 
 FORMATS = {
-    "onnx": Format(".onnx", _write_onnx, _read_onnx),
+    "onnx": Format(".onnx", _write_onnx, _read_onnx, needs=("onnx", "onnxscript", "onnxruntime")),
     "torch_export": Format(".pt2", _write_torch_export, _read_torch_export),
     "safetensors": Format(".safetensors", _write_safetensors, _read_safetensors),
 }

@@ -40,13 +40,14 @@ def export(ckpt: Path, *, file_format: str, output: Path | None = None, trust_co
         The file.
 
     Raises:
-        UserError: (a ValueError) on an unknown format, a checkpoint that is missing, damaged, not of this lab or asks
-            for code that is not trusted, or an output that cannot be written.
+        UserError: (a ValueError) on an unknown format or one whose libraries are not installed, a checkpoint that is
+            missing, damaged, not of this lab or asks for code that is not trusted, or an output that cannot be written.
         ParityError: if the file disagrees with the net; there is no file then.
     """
     if file_format not in FORMATS:
         raise UserError(f"--format {file_format} is not known{nearest(file_format, list(FORMATS))}")
     chosen = FORMATS[file_format]
+    chosen.require_installed()
     if not ckpt.is_file():
         raise UserError(f"--ckpt {ckpt} is not there; a fit leaves its own in RUN_FOLDER/checkpoints")
     output = output or ckpt.with_suffix(chosen.suffix)

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from scconv_lab.run_folder import resume
 from scconv_lab.run_folder.layout import RunFolder
 from scconv_lab.run_folder.provenance import provenance
+from scconv_lab.shipped import typed
 from scconv_lab.training import tracking
 from scconv_lab.training.record import RunRecord
 
@@ -42,9 +43,9 @@ def say_what_next(trainer: Trainer, run_dir: Path, checkpoint: str | None) -> No
     for logger in trainer.loggers:
         if isinstance(logger, tracking.WandbLogger) and logger.files_dir is not None:
             folder = os.path.relpath(logger.files_dir)
-            print(f"look     uv run wandb leet {folder}")
+            print(f"look     {typed(f'wandb leet {folder}')}")
             if logger.state.startswith("offline"):
-                print(f"upload   uv run wandb sync {folder}")
+                print(f"upload   {typed(f'wandb sync {folder}')}")
     if checkpoint:
         config, weights = RunFolder(run_dir).config, os.path.relpath(checkpoint)
-        print(f"again    uv run scconv-lab test --config {config} \\\n             --ckpt_path {weights}")
+        print(f"again    {typed(f'scconv-lab test --config {config}')} \\\n             --ckpt_path {weights}")

@@ -103,6 +103,8 @@ def _write_digests(path: Path, digests: list[str]) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Make the renames last through a power cut too."""
+    if os.name == "nt":  # where a folder cannot be opened
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

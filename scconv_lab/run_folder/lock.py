@@ -1,6 +1,5 @@
 """One process at a time works on a run; its lock dies with it, however it dies."""
 
-import fcntl
 import os
 import socket
 import time
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from scconv_lab.errors import BusyError
+from scconv_lab.run_folder.file_lock import try_lock
 from scconv_lab.run_folder.layout import RunFolder
 
 _TRIES, _BETWEEN_S = 10, 0.1  # a look at the lock holds it for a moment
@@ -23,7 +23,7 @@ def take(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = RunFolder(folder).lock.open("a+", encoding="utf-8")
     for attempt in range(_TRIES):
-        if _try(file):
+        if try_lock(file):
             break
         if attempt == _TRIES - 1:
             owner = holder(folder)
@@ -46,14 +46,6 @@ def holder(folder: Path) -> str | None:
     """Who works on a run, such as "process 4711 on node3"; None if nobody does. Not for the holder itself to ask."""
     try:
         with RunFolder(folder).lock.open("r+", encoding="utf-8") as file:
-            return None if _try(file) else file.read().strip() or "another process"
+            return None if try_lock(file) else file.read().strip() or "another process"
     except FileNotFoundError:
         return None
-
-
-def _try(file: IO[str]) -> bool:
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True

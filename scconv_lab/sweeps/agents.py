@@ -9,8 +9,10 @@ import yaml
 
 from scconv_lab.errors import UserError
 from scconv_lab.run_folder.files import write_whole
+from scconv_lab.shipped import typed
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.resolve import Run
+from scconv_lab.sweeps.script import PACKAGE, own_command
 
 _FOLDER = "wandb"
 _LEFT = ("new", "interrupted", "running")
@@ -38,11 +40,12 @@ def define(runs: Sequence[Run], name: str) -> Path:
         raise UserError(f"sweep {name!r} has no run left for agents; --status shows what became of them")
     folder = left[0].root / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
+    start = ["${program}"] if len(own_command()) == 1 else ["${interpreter}", "-m", PACKAGE]
     definition = {
         "name": name,
         "project": _project(left[0]),
         "program": "scconv-lab",
-        "command": ["${program}", "fit", "${args}"],
+        "command": [*start, "fit", "${args}"],
         "method": "grid",
         "parameters": {"config": {"values": [str(ledger.prepare(run)) for run in left]}},
     }
@@ -55,8 +58,8 @@ def commands(file: Path) -> tuple[str, str]:
     """What a person types: once to make the sweep of a file that `define` wrote, and for each agent."""
     project = yaml.safe_load(file.read_text(encoding="utf-8"))["project"]
     return (
-        f"uv run wandb sweep --project {shlex.quote(project)} {shlex.quote(str(file))}",
-        "uv run wandb agent SWEEP_ID",
+        typed(f"wandb sweep --project {shlex.quote(project)} {shlex.quote(str(file))}"),
+        typed("wandb agent SWEEP_ID"),
     )
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scconv_lab.config import normal_path, read_yaml
+from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
 from scconv_lab.messages import nearest
+from scconv_lab.shipped import locate
 
 Keys = Mapping[str, Any]
 """LightningCLI's keys, dotted, to values; "config" to files that come before them."""
@@ -134,7 +135,7 @@ class _Reader:
         return value
 
     def file(self, key: str, value: Any) -> Path:
-        return normal_path(self.path.parent / self.typed(key, value, str))
+        return locate(self.typed(key, value, str), named_by=self.path)
 
     def axes(self, grid: Any) -> dict[str, dict[str, Keys]]:
         axes = {}

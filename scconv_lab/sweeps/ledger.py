@@ -1,6 +1,5 @@
 """What has become of each run, told from its folder alone, so that every launcher on every machine sees the same."""
 
-import fcntl
 import signal
 from collections import deque
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from scconv_lab.config import read_yaml
 from scconv_lab.errors import BUSY, ENDED_BY_REQUEST, UserError
 from scconv_lab.run_folder import lock, resume
 from scconv_lab.run_folder.configuration import other_defaults
+from scconv_lab.run_folder.file_lock import wait_for_lock
 from scconv_lab.run_folder.files import append_line, read_lines, write_whole
 from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.run_folder.source_code import changed_sources, source_hashes
@@ -236,5 +236,5 @@ def _writing(root: Path) -> Iterator[None]:
     """Keep other launchers waiting for the moment that a file takes to be written."""
     root.mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("a", encoding="utf-8") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
+        wait_for_lock(file)
         yield

@@ -15,7 +15,7 @@ from scconv_lab.errors import UserError
 from scconv_lab.run_folder.files import write_whole
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.resolve import Run
-from scconv_lab.sweeps.script import console_script
+from scconv_lab.sweeps.script import own_command
 
 FOLDER = "slurm"
 """Folder of scripts, lists of runs and what the scripts print, beside the folders of the runs."""
@@ -174,7 +174,6 @@ def _text(script: Path, name: str, needs: _Needs, count: int, given: Mapping[str
     }
     variables = {
         "list": _list_file(script.absolute()),
-        "scconv_lab": console_script(),
         "in_order": "|".join(map(str, ledger.ENDED_IN_ORDER)),
         "most_failures": ledger.MOST_FAILURES,
         "most_restarts": MOST_RESTARTS,
@@ -183,6 +182,7 @@ def _text(script: Path, name: str, needs: _Needs, count: int, given: Mapping[str
     lines = [
         "#!/usr/bin/env bash",
         *(_directive(key, value) for key, value in {**own, **given}.items() if value is not None),
+        f"scconv_lab=({shlex.join(own_command())})",
         *(f"{key}={shlex.quote(str(value))}" for key, value in variables.items()),
     ]
     return "\n".join([*lines, _TASK.read_text(encoding="utf-8")])

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from scconv_lab import shipped
 from scconv_lab.errors import UserError
 from scconv_lab.messages import nearest
 from scconv_lab.sweeps import agents, ledger, slurm
@@ -41,8 +42,9 @@ class Sweep:
         overrides: Mapping[str, Any] | None = None,
         only: Sequence[str] = (),
     ) -> None:
-        self.file = read_sweep(file)
-        arms = expand(self.file, configs=configs, overrides=overrides)
+        self.file = read_sweep(shipped.locate(file))
+        arms = expand(self.file, configs=[*map(shipped.locate, configs)], overrides=overrides)
+        shipped.say_used()
         every = [(arm, seed) for arm in arms for seed in self.file.seeds]
         if self.file.early_stop:
             _require_arm(self.file, self.file.early_stop.reference, arms)

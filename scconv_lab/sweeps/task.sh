@@ -64,7 +64,7 @@ fit() {
   start=$(($(wc -c < "$log") + 1))
   # srun does not take over how many CPUs the job has for a task
   srun --kill-on-bad-exit=1 ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"} \
-    "$scconv_lab" fit --config "$folder/run.yaml" >> "$log" 2>&1 < /dev/null &
+    "${scconv_lab[@]}" fit --config "$folder/run.yaml" >> "$log" 2>&1 < /dev/null &
   srun=$!
   while kill -0 "$srun" 2> /dev/null; do
     if [ -n "$warned" ]; then

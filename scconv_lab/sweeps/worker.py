@@ -12,8 +12,10 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
-from scconv_lab.sweeps.script import console_script
+from scconv_lab.errors import UserError
+from scconv_lab.sweeps.script import PACKAGE, own_command
 
 PRELOADED = (
     "scconv_lab.fit.command",
@@ -24,12 +26,15 @@ PRELOADED = (
     "wandb.sdk.launch",
 )
 """The fit itself, and what its data, optimizer and record import when they are first used."""
-_context = multiprocessing.get_context("forkserver")
 
 
 def warm_up() -> None:
-    """Start the process that all are forked from; it imports while the caller goes on."""
-    _context.set_forkserver_preload(list(PRELOADED))
+    """Start the process that all are forked from; it imports while the caller continues.
+
+    Raises:
+        UserError: The operating system cannot fork a process, or end a group of them.
+    """
+    _context().set_forkserver_preload(list(PRELOADED))
     multiprocessing.forkserver.ensure_running()
 
 
@@ -42,7 +47,7 @@ def start(arguments: Sequence[str], *, log: Path, environment: Mapping[str, str]
         environment: Variables beside this process's.
         threads: CPU threads, where the run's configuration names none; None is torch's choice.
     """
-    process = _context.Process(target=_work, args=([console_script(), *arguments], log, dict(environment), threads))
+    process = _context().Process(target=_work, args=(own_command(), list(arguments), log, dict(environment), threads))
     process.start()
     return process
 
@@ -61,20 +66,34 @@ def kill(process: BaseProcess) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _work(argv: list[str], log: Path, environment: dict[str, str], threads: int | None) -> None:
+def _context() -> Any:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        raise UserError(
+            "a sweep's runs are forked, which this operating system cannot; use Linux or macOS, or WSL on Windows"
+        )
+    return multiprocessing.get_context("forkserver")
+
+
+def _work(
+    command: list[str], arguments: list[str], log: Path, environment: dict[str, str], threads: int | None
+) -> None:
     os.setsid()
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, sys.stdout.fileno())
     os.dup2(output, sys.stderr.fileno())
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     os.environ.update(environment)
-    sys.argv = argv  # from which Lightning starts the other processes of a run
+    # from which, and from how `__main__` was found, Lightning starts the other processes of a run
+    sys.argv = [command[0], *arguments]
     import torch
 
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        runpy.run_path(argv[0], run_name="__main__")
+        if len(command) == 1:
+            runpy.run_path(command[0], run_name="__main__")
+        else:
+            runpy.run_module(PACKAGE, run_name="__main__", alter_sys=True)
     except Exception:
         traceback.print_exc()
         sys.exit(1)

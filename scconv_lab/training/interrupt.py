@@ -28,7 +28,8 @@ class SignalWatch:
         """Take over."""
         environment = getattr(trainer.strategy, "cluster_environment", None)
         requeued = isinstance(environment, SLURMEnvironment) and environment.auto_requeue
-        for signum in [signal.SIGINT, signal.SIGTERM, *([] if requeued else [signal.SIGUSR1])]:
+        ahead = [] if requeued or not hasattr(signal, "SIGUSR1") else [signal.SIGUSR1]  # Windows has none
+        for signum in [signal.SIGINT, signal.SIGTERM, *ahead]:
             before = signal.signal(signum, self._note)
             self._before.setdefault(signum, before)
 

@@ -19,6 +19,7 @@ from wandb.sdk.lib.runid import generate_id
 from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 
 from scconv_lab.run_folder.history import History
+from scconv_lab.shipped import typed
 from scconv_lab.training.server_check import answers
 
 ANSWER_TIMEOUT = 10.0
@@ -239,7 +240,7 @@ def finish(exit_code: int) -> None:
     try:
         run.finish(exit_code=exit_code)
         if getattr(run, "_finish_timed_out", False):  # W&B says it nowhere else
-            print(f"upload   uv run wandb sync --no-skip-online {folder}  (the server was lost)")
+            print(f"upload   {typed(f'wandb sync --no-skip-online {folder}')}  (the server was lost)")
     except _GONE:
         print(f"W&B      its process is gone, and what it had not written to {folder} yet")
         with suppress(*_GONE):

@@ -1,0 +1,1 @@
+"""The command `scconv-lab init`: copies the configurations and experiments of the package, to be edited."""
