@@ -33,7 +33,7 @@ _LAYOUT = ("threads", "trainer.accelerator", "trainer.devices", "trainer.num_nod
 _DIGITS = 12
 _SCHEME = 2
 """How `identify` names runs; scheme 1 hashed defaults too, so that an upgrade of a library renamed every run."""
-_ADDED_SINCE_SCHEME_1: tuple[str, ...] = ()
+_ADDED_SINCE_SCHEME_1 = ("lr_interval",)
 """Keys, by how they begin, that runs of scheme 1 do not have."""
 
 
