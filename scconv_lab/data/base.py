@@ -30,7 +30,9 @@ class ImageDataModule(LightningDataModule, ABC):
     Args:
         root: Folder that holds the data set, or receives its download.
         batch_size: Images in one step, over all processes together; divisible by the number of processes.
-        val_size: Training images set aside for validation and model choice; at least 1, below the training set's size.
+        val_size: Training images set aside for validation and model choice: a whole number below the training set's
+            size, or a share between 0 and 1 of it. 0 sets none aside, for a protocol in which no model is chosen: the
+            last epoch is the result.
         split_seed: Seed of the permutation that chooses the validation images, apart from the run's own seed.
         augment: Whether training images are augmented.
         num_workers: Worker processes per loader; 0 loads in the training process, enough for sets held in memory.
@@ -47,7 +49,7 @@ class ImageDataModule(LightningDataModule, ABC):
         *,
         root: str = "data",
         batch_size: int = 128,
-        val_size: int,
+        val_size: int | float,
         split_seed: int = 0,
         augment: bool = True,
         num_workers: int = 0,
@@ -60,6 +62,8 @@ class ImageDataModule(LightningDataModule, ABC):
         self.root = Path(root).expanduser()
         self.batch_size = batch_size
         self.val_size = val_size
+        self.most_val: int | None = None
+        """The most images that a share sets aside; None is no limit."""
         self.split_seed = split_seed
         self.augment = augment
         self.num_workers = num_workers
@@ -107,11 +111,33 @@ class ImageDataModule(LightningDataModule, ABC):
             return
         samples = self._load_once("train")
         n = len(samples)  # pyrefly: ignore[bad-argument-type]  # torch's Dataset declares no __len__
-        if not 1 <= self.val_size < n:
-            raise UserError(f"`val_size` (={self.val_size}) must be at least 1 and below the {n} training images.")
+        count = self._val_count(n)
         order = torch.randperm(n, generator=torch.Generator().manual_seed(self.split_seed)).tolist()
-        self.val_set = Subset(samples, order[: self.val_size])
-        self.train_set = Subset(samples, order[self.val_size :])
+        self.val_set = Subset(samples, order[:count])
+        self.train_set = Subset(samples, order[count:])
+
+    def _val_count(self, n: int) -> int:
+        """How many of ``n`` training images are set aside; a share sets aside at least one."""
+        if isinstance(self.val_size, float) and 0 < self.val_size < 1:
+            count = max(1, round(self.val_size * n))
+            count = count if self.most_val is None else min(count, self.most_val)
+        else:
+            count = self.val_size if isinstance(self.val_size, int) else -1
+        if not 0 <= count < n:
+            raise UserError(
+                f"`val_size` (={self.val_size}) must be a whole number from 0 and below the {n} training images, or a "
+                "share between 0 and 1 of them; 0 sets none aside"
+            )
+        return count
+
+    @property
+    def class_names(self) -> list[str]:
+        """The name of each class, in the order of the labels; numbers where the data set gives none."""
+        return [str(label) for label in range(self.num_classes)]
+
+    def sample_names(self, split: Literal["train", "test"]) -> list[str] | None:
+        """The file of each sample of `load`; None where samples are no files."""
+        return None
 
     def _load_once(self, split: Literal["train", "test"]) -> Dataset:
         """A fit looks at its data before it makes a folder, and Lightning sets them up again."""
@@ -127,16 +153,18 @@ class ImageDataModule(LightningDataModule, ABC):
         sampler = EpochSampler(self.train_set, seed=seed, num_replicas=world_size, rank=rank)
         return self._loader(Keyed(self.train_set), sampler, ResumableLoader, augment=self.augment)
 
-    def val_dataloader(self) -> DataLoader:
-        """Every validation image once."""
-        return self._eval_loader(self.val_set)
+    def val_dataloader(self) -> DataLoader | list[DataLoader]:
+        """Every validation image once; none where `val_size` is 0."""
+        return self._eval_loader(self.val_set) if len(self.val_set) else []
 
     def test_dataloader(self) -> DataLoader:
         """Every test image once."""
         return self._eval_loader(self.test_set)
 
     def predict_dataloader(self) -> DataLoader:
-        """The validation images: predictions are looked at while choosing, and the test set is for `test` alone."""
+        """The validation images: predictions are looked at while choosing, and the test set is only for `test`."""
+        if not len(self.val_set):
+            raise UserError("`val_size` (=0) leaves no validation images to predict; give the run's own val_size")
         return self._eval_loader(self.val_set)
 
     def _place(self) -> tuple[int, int]:

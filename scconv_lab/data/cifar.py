@@ -55,7 +55,7 @@ class CIFAR10(ImageDataModule):
     source: ClassVar[type[datasets.CIFAR10]] = datasets.CIFAR10
     labels_key: ClassVar[str] = "labels"
 
-    def __init__(self, *, val_size: int = 5_000, download: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, val_size: int | float = 5_000, download: bool = True, **kwargs: Any) -> None:
         super().__init__(val_size=val_size, **kwargs)
         self.download = download
         self.folder = self.root / self.source.base_folder
@@ -99,7 +99,7 @@ class CIFAR10(ImageDataModule):
         for name, md5 in self.source.train_list if split == "train" else self.source.test_list:
             path = self.folder / name
             remedy = f"delete {self.folder} to have it extracted or downloaded anew."
-            require_md5(path, md5, root=self.root, remedy=remedy)
+            require_md5(path, md5, remedy=remedy)
             try:
                 batch = _Arrays(io.BytesIO(path.read_bytes()), encoding="latin1").load()
             except Exception as error:  # a kept sum that is forged; pickle raises many kinds

@@ -30,7 +30,7 @@ class Digits(ImageDataModule):
     mean = (0.3054,)
     std = (0.3760,)
 
-    def __init__(self, *, val_size: int = 240, **kwargs: Any) -> None:
+    def __init__(self, *, val_size: int | float = 240, **kwargs: Any) -> None:
         super().__init__(val_size=val_size, **kwargs)
 
     def load(self, split: Literal["train", "test"]) -> TensorDataset:

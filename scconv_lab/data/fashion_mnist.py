@@ -47,7 +47,7 @@ class FashionMNIST(ImageDataModule):
     mean = (0.2860,)
     std = (0.3530,)
 
-    def __init__(self, *, val_size: int = 5_000, download: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, val_size: int | float = 5_000, download: bool = True, **kwargs: Any) -> None:
         super().__init__(val_size=val_size, **kwargs)
         self.download = download
         self.places = (self.root / "FashionMNIST" / "raw", self.root, DEBIAN)
@@ -82,7 +82,7 @@ class FashionMNIST(ImageDataModule):
         path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
         if path is None:
             raise UserError(f"{folder / name}[.gz] is missing beside other files of Fashion-MNIST: {_REPLACE}")
-        require_md5(path, MD5[name], root=self.root, remedy=_REPLACE)
+        require_md5(path, MD5[name], remedy=_REPLACE)
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = bytearray(file.read())
         return torch.frombuffer(content, dtype=torch.uint8, offset=4 + 4 * len(shape)).view(shape)

@@ -43,10 +43,24 @@ def test_works_without_a_trainer():
     assert labels.shape == (128,)
 
 
-@pytest.mark.parametrize("val_size", [0, -1, 1437, 5000])
+@pytest.mark.parametrize("val_size", [-1, 1437, 5000, 1.0, 240.0, -0.1, 0.9999])
 def test_val_size_out_of_range(val_size):
     with pytest.raises(UserError, match=rf"`val_size` \(={val_size}\) .* 1437 training images"):
         digits(val_size=val_size)
+
+
+@pytest.mark.parametrize(("val_size", "count"), [(1, 1), (240, 240), (0.5, 718), (0.0001, 1)])
+def test_val_size_is_a_number_or_a_share(val_size, count):
+    data = digits(val_size=val_size)
+    assert (len(data.val_set), len(data.train_set)) == (count, 1437 - count)
+
+
+def test_without_a_validation_set_all_images_are_trained_on():
+    data = digits(val_size=0)
+    assert len(data.train_set) == 1437
+    assert data.val_dataloader() == []
+    with pytest.raises(UserError, match=r"`val_size` \(=0\) leaves no validation images to predict"):
+        data.predict_dataloader()
 
 
 @pytest.mark.parametrize("argument", [{"batch_size": 0}, {"num_workers": -1}])

@@ -144,3 +144,58 @@ def test_inspection_names_a_broken_image(root, damage, suffix):
     (root / "val" / "bee" / "0.jpeg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(UserError, match=r"\(and 1 more\)$"):
         module(root).inspect()
+
+
+def test_leftovers_and_hidden_files_are_no_classes_and_no_images(root):
+    before = module(root).inspect()
+    for name in (".ipynb_checkpoints", "__MACOSX", "@eaDir"):
+        for folder in (root / "train", root / "train" / "ant"):
+            shutil.copytree(root / "train" / "bee", folder / name)
+    for name in ("._0.jpeg", ".DS_Store", "Thumbs.db"):
+        (root / "train" / "ant" / name).write_bytes(b"\0\5\26\7")
+    data = module(root)
+    assert data.num_classes == 2
+    assert data.class_names == ["ant", "bee"]
+    assert data.inspect() == before
+
+
+@pytest.mark.parametrize("target", [".", "..", "../ant", "../bee", "../../val/ant"])
+def test_a_link_that_leads_back_adds_nothing(root, target):
+    (root / "train" / "bee" / "link").symlink_to(target)
+    assert len(module(root).load("train")) == 12 + 3 * (target == "../../val/ant")
+
+
+def test_a_link_to_pictures_elsewhere_is_followed(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("pictures")
+    (elsewhere / "deep").mkdir()
+    for name in ("a.JPG", "deep/b.png"):
+        Image.new("RGB", (9, 9)).save(elsewhere / name)
+    (elsewhere / "deep" / "round").symlink_to("..")
+    (root / "train" / "bee" / "more").symlink_to(elsewhere)
+    assert len(module(root).load("train")) == 14
+
+
+def test_images_are_known_by_ending_or_content_and_the_rest_is_counted(root):
+    folder = root / "train" / "ant"
+    for name, kind in (("a.gif", "GIF"), ("b.jfif", "JPEG"), ("c", "PNG"), ("d.PNG", "PNG"), ("e.dat", "JPEG")):
+        Image.new("RGB", (9, 9)).save(folder / name, kind)
+    (folder / "notes.txt").write_text("not a picture")
+    (folder / "empty").write_bytes(b"")
+    said = module(root).inspect()
+    assert said.startswith("17 images")
+    assert said.endswith(f"; 2 files that are no images are skipped, such as {folder / 'empty'}")
+
+
+def test_samples_have_the_names_of_their_files(root):
+    names = module(root).sample_names("test")
+    assert names == [f"val/{name}/{i}.jpeg" for name in ("ant", "bee") for i in range(3)]
+
+
+@pytest.mark.parametrize(("images", "count"), [(3, 1), (40, 8)])
+def test_the_default_split_fits_any_folder(root, images, count):
+    for name in ("ant", "bee"):
+        for i in range(images):
+            Image.new("RGB", (9, 9)).save(root / "train" / name / f"{i}.png")
+    data = ImageFolder(root=str(root), image_size=16, batch_size=4, num_workers=0)
+    data.setup("fit")
+    assert len(data.val_set) == max(1, round(0.1 * (12 + 2 * images)))
