@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from scconv_lab.config import expand_arguments, nearest
+from scconv_lab.config import expand_arguments
 from scconv_lab.errors import READER_LEFT, DivergedError, Stopped, UserError, exit_code_of
+from scconv_lab.messages import nearest
 
 COMMANDS = {
     "fit": "train one arm, test its best checkpoint once, and log to W&B",

@@ -1,6 +1,5 @@
 """Turns an experiment file into the ordered list of configuration files that it builds on."""
 
-import difflib
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import yaml
 
 from scconv_lab import shipped
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 
 
 def expand_arguments(arguments: Sequence[str]) -> tuple[list[str], str | None]:
@@ -98,14 +98,6 @@ def read_yaml(path: Path, *, source: str = "--config") -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold a mapping of keys to values, and holds a {type(content).__name__}")
     return content
-
-
-def nearest(word: str, choices: Sequence[str]) -> str:
-    """The end of a message that offers the choice most like ``word``, or all of a few choices."""
-    matches = difflib.get_close_matches(word, choices, n=1, cutoff=0.65)
-    if matches:
-        return f"; did you mean {matches[0]!r}?"
-    return f"; choose one of {', '.join(sorted(choices))}" if 0 < len(choices) <= 16 else ""
 
 
 def _nearest_file(path: Path) -> str:

@@ -459,3 +459,28 @@ sys.exit(main(["export", "--ckpt", {str(path)!r}, "--format", "broken", "--outpu
     assert "Traceback" in finished.stderr
     assert "ParityError: the exported file disagrees with its net" in finished.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_ones_own_unit_is_exported_where_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The checkpoint says where its run found the unit."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "ours.py").write_text("from scconv_lab.nn import SRU\n\n\nclass Ours(SRU):\n    pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    classifier = Classifier(
+        {"class_path": "scconv_lab.models.CifarResNet", "init_args": {"depth": 8}},
+        num_classes=10,
+        image_shape=IMAGE,
+        surgery={"unit": {"class_path": "ours.Ours"}, "sites": "paper", "action": "insert_after"},
+    )
+    save(classifier, tmp_path / "own.ckpt")
+    content = torch.load(tmp_path / "own.ckpt", weights_only=True)
+    torch.save(content | {"configuration": {"own_code": [str(tmp_path)]}}, tmp_path / "own.ckpt")
+    monkeypatch.delitem(sys.modules, "ours")
+    sys.path.remove(str(tmp_path))
+    arguments = ["export", "--ckpt", str(tmp_path / "own.ckpt"), "--format", "safetensors"]
+    assert main(arguments) == 2
+    assert "'ours.Ours'" in capsys.readouterr().err
+    assert main([*arguments, "--trust-code"]) == 0
+    monkeypatch.delitem(sys.modules, "ours")

@@ -107,7 +107,7 @@ def test_sweeps_are_planned_and_told(
 
 
 def test_the_sweep_in_readme_is_one(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (block,) = re.findall(r"```yaml\n(name: .*?)```", README, re.DOTALL)
     file = tmp_path / "experiments/sweeps/alpha.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(block)

@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 
 from scconv_lab.complexity.memory import peak_bytes
 from scconv_lab.errors import UserError
+from scconv_lab.messages import first_line
 
 Precision = Literal["fp32", "bf16"]
 Execution = Literal["eager", "compiled"]
@@ -182,9 +183,9 @@ def measure(net: nn.Module, image_shape: tuple[int, int, int], case: Case, *, de
         try:
             times = _times(step, device)
         except TorchDynamoException as error:
-            raise NotCompiledError(str(error).strip().splitlines()[0]) from error
+            raise NotCompiledError(first_line(error)) from error
         except (ValueError, torch.OutOfMemoryError) as error:  # a batch norm's, of one value a channel
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise UserError(f"{case} cannot be measured ({reason}); choose another --batch-size or image") from error
         peak = peak_bytes(step, device=device, held=_bytes(net, images, optimizer))
     torch._dynamo.reset()

@@ -13,6 +13,7 @@ from scconv_lab.cost.layers import print_layers
 from scconv_lab.cost.show import print_csv, print_json, print_table, progress, short
 from scconv_lab.errors import UserError
 from scconv_lab.fit.dry import build_classifier, build_data, parse_fit
+from scconv_lab.messages import first_line
 from scconv_lab.training import Classifier
 
 Shape = tuple[int, int, int]
@@ -76,7 +77,7 @@ def _require_fitting(classifier: Classifier, shape: Shape, *, given: bool) -> No
         size = ",".join(map(str, shape))
         raise UserError(
             f"{type(classifier.net).__name__} cannot take the image of {f'--input-size {size}' if given else '`data`'} "
-            f"({str(error).strip().splitlines()[0]}); "
+            f"({first_line(error)}); "
             f"{f'that of `data` is {own}' if given else f'it is {size}, and --input-size C,H,W gives another'}"
         ) from error
 

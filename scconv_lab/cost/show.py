@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import rich.progress
-from rich import box
 from rich.console import Console
-from rich.table import Table
+
+from scconv_lab.terminal import tables
 
 
 @contextmanager
@@ -44,16 +44,11 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
 
 def print_table(*columns: str, rows: Iterable[Sequence[str]]) -> None:
     """Print a table whose first column is text and whose others are numbers."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
-    for name in columns:
-        table.add_column(name, justify="left" if name == columns[0] else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    tables.print_table(columns, rows, texts=columns[:1], fold=columns[:1])
 
 
 def short(count: float) -> str:
-    """A count with four digits and k, M or G for thousands, millions and milliards: 815,669,248 is 815.7M."""
+    """A count with four digits and k, M or G for thousands, millions and billions: 815,669,248 is 815.7M."""
     for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= limit:
             return f"{count / limit:.4g}{suffix}"

@@ -63,6 +63,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self.split_seed = split_seed
         self.augment = augment
         self.num_workers = num_workers
+        self._loaded: dict[str, Dataset] = {}
 
     @property
     @abstractmethod
@@ -102,15 +103,21 @@ class ImageDataModule(LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         """Load the training set and split it, or for the stage "test" load the test set alone."""
         if stage == "test":
-            self.test_set = self.load("test")
+            self.test_set = self._load_once("test")
             return
-        samples = self.load("train")
+        samples = self._load_once("train")
         n = len(samples)  # pyrefly: ignore[bad-argument-type]  # torch's Dataset declares no __len__
         if not 1 <= self.val_size < n:
             raise UserError(f"`val_size` (={self.val_size}) must be at least 1 and below the {n} training images.")
         order = torch.randperm(n, generator=torch.Generator().manual_seed(self.split_seed)).tolist()
         self.val_set = Subset(samples, order[: self.val_size])
         self.train_set = Subset(samples, order[self.val_size :])
+
+    def _load_once(self, split: Literal["train", "test"]) -> Dataset:
+        """A fit looks at its data before it makes a folder, and Lightning sets them up again."""
+        if split not in self._loaded:
+            self._loaded[split] = self.load(split)
+        return self._loaded[split]
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled and augmented anew each epoch by the run's seed, shared out over the processes."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from scconv_lab.config import nearest
 from scconv_lab.doctor import machine
 from scconv_lab.doctor.check import Check
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 
 _HELP = """usage: scconv-lab doctor [--config FILE ...] [--KEY VALUE ...] [--format FORMAT]
 
@@ -85,16 +85,13 @@ def _checks(given: list[str], experiment: str | None) -> list[Check]:
 
 def _show(checks: Sequence[Check]) -> None:
     if sys.stdout.isatty():
-        import rich.box
-        import rich.console
-        import rich.table
-        import rich.text
+        from rich.text import Text
 
-        table = rich.table.Table("check", "state", "found", "what to do", box=rich.box.SIMPLE_HEAD)
-        for check in checks:
-            cells = (rich.text.Text(text) for text in (check.found, check.todo))
-            table.add_row(check.name, rich.text.Text(check.state, style=_STYLE[check.state]), *cells)
-        rich.console.Console().print(table)
+        from scconv_lab.terminal.tables import print_table
+
+        columns = ("check", "state", "found", "what to do")
+        rows = [(c.name, Text(c.state, style=_STYLE[c.state]), c.found, c.todo) for c in checks]
+        print_table(columns, rows, texts=columns, fold=columns[2:])
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:

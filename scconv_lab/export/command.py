@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
 from scconv_lab.export.write import export
+from scconv_lab.messages import nearest
 
-_HELP = """usage: scconv-lab export --ckpt FILE --format FORMAT [--output FILE]
+_HELP = """usage: scconv-lab export --ckpt FILE --format FORMAT [--output FILE] [--trust-code]
 
 Write a checkpoint's net, in evaluation mode and fp32, for other programs. The file is read back and has to agree
 with the net. It takes images (batch, C, H, W), prepared as in training, at any batch size, and gives logits.
@@ -18,9 +18,11 @@ options:
                    torch_export .pt2, for torch.export.load
                    safetensors  .safetensors, weights and description, for scconv_lab.export.load_safetensors
   --output FILE    the file to write; beside the checkpoint and named as it, if left out
+  --trust-code     import the classes that the checkpoint names, of the lab or not: their modules run code
   -h, --help       this text
 """
 
+_TRUST = "--trust-code"
 _EXAMPLES = {
     "--ckpt": "RUN_FOLDER/checkpoints/best.ckpt",
     "--format": "onnx",
@@ -33,12 +35,14 @@ def run(arguments: Sequence[str]) -> int:
     if "-h" in arguments or "--help" in arguments:
         print(_HELP, end="")
         return 0
-    given = _parse(arguments)
+    trust_code = _TRUST in arguments
+    given = _parse([argument for argument in arguments if argument != _TRUST])
     for option in ("--ckpt", "--format"):
         if option not in given:
             raise UserError(f"export needs {option}, such as {option} {_EXAMPLES[option]}")
     output = given.get("--output")
-    export(Path(given["--ckpt"]), file_format=given["--format"], output=Path(output) if output else None)
+    output = Path(output) if output else None
+    export(Path(given["--ckpt"]), file_format=given["--format"], output=output, trust_code=trust_code)
     return 0
 
 
@@ -48,7 +52,7 @@ def _parse(arguments: Sequence[str]) -> dict[str, str]:
     for argument in rest:
         option, equals, value = argument.partition("=")
         if option not in _EXAMPLES:
-            raise UserError(f"export has no option {argument!r}{nearest(option, list(_EXAMPLES))}")
+            raise UserError(f"export has no option {argument!r}{nearest(option, [*_EXAMPLES, _TRUST])}")
         value = value if equals else next(rest, "")
         if not value or value.startswith("--"):
             raise UserError(f"{option} needs a value, such as {option} {_EXAMPLES[option]}")

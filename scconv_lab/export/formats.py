@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scconv_lab.errors import UserError
+from scconv_lab.messages import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -19,18 +20,23 @@ _METADATA = "hyper_parameters"
 _ONE_ONNX_FILE = 2_000_000_000  # bytes of weights; protobuf, in which ONNX is written, ends at 2 GiB
 
 
-def load_safetensors(path: str | Path) -> "nn.Module":
+def load_safetensors(path: str | Path, *, trust_code: bool = False) -> "nn.Module":
     """Rebuild a net from a file of ``scconv-lab export --format safetensors``, and from nothing else.
+
+    Args:
+        path: The file.
+        trust_code: Whether it may name classes and predicates outside the lab and its libraries, whose modules are then
+            imported: they run code. See `scconv_lab.training.trust`.
 
     Returns:
         The net on the CPU, in evaluation mode: (B, C, H, W) to logits (B, num_classes).
 
     Raises:
-        UserError: (a ValueError) if the file is missing, damaged, or without the description of a net of this lab.
+        UserError: (a ValueError) if the file is missing, damaged, without the description of a net of this lab, or asks
+            for code that is not trusted.
     """
     from safetensors import SafetensorError, safe_open
 
-    from scconv_lab.models.pretrained import without_pretrained
     from scconv_lab.training import Classifier
 
     if not Path(path).is_file():
@@ -46,10 +52,22 @@ def load_safetensors(path: str | Path) -> "nn.Module":
             f"{path} holds tensors and no description of a net (metadata {_METADATA!r}); "
             "give a file that `scconv-lab export --format safetensors` wrote"
         )
-    with without_pretrained():
-        net = Classifier(**json.loads(description)).net
-    net.load_state_dict(tensors)
+    try:
+        arguments = json.loads(description)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} holds a damaged description of its net ({error}); export it again") from error
+    net = Classifier.rebuild(arguments, source=str(path), trust_code=trust_code).net
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} holds other tensors than its net has ({first_line(error)}); export it again"
+        ) from error
     return net.eval()
+
+
+def _read_safetensors(path: Path) -> "nn.Module":
+    return load_safetensors(path, trust_code=True)  # what it names is imported already, as the checkpoint's
 
 
 def _write_safetensors(classifier: "Classifier", _: "Tensor", path: Path) -> None:
@@ -136,5 +154,5 @@ class Format:
 FORMATS = {
     "onnx": Format(".onnx", _write_onnx, _read_onnx, needs=("onnx", "onnxscript", "onnxruntime")),
     "torch_export": Format(".pt2", _write_torch_export, _read_torch_export),
-    "safetensors": Format(".safetensors", _write_safetensors, load_safetensors),
+    "safetensors": Format(".safetensors", _write_safetensors, _read_safetensors),
 }

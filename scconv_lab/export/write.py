@@ -10,10 +10,10 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
 from scconv_lab.export.formats import FORMATS
 from scconv_lab.export.parity import require_parity
+from scconv_lab.messages import nearest
 
 if TYPE_CHECKING:  # torch loads where it is used, so that --help and a mistake are answered at once
     from torch import Tensor
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # torch loads where it is used, so that --help and a mistake 
     from scconv_lab.training import Classifier
 
 
-def export(ckpt: Path, *, file_format: str, output: Path | None = None) -> Path:
+def export(ckpt: Path, *, file_format: str, output: Path | None = None, trust_code: bool = False) -> Path:
     """Write the net of a checkpoint to a file, and print how well the file agrees with the net.
 
     The file takes its place, and replaces an older one, only when it has been read back and agrees: on seeded random
@@ -33,13 +33,15 @@ def export(ckpt: Path, *, file_format: str, output: Path | None = None) -> Path:
         ckpt: A checkpoint of this lab.
         file_format: "onnx", "torch_export" or "safetensors".
         output: The file; None puts it beside the checkpoint, under its name.
+        trust_code: Whether the checkpoint may name classes and predicates outside the lab and its libraries, whose
+            modules are then imported: they run code.
 
     Returns:
         The file.
 
     Raises:
         UserError: (a ValueError) on an unknown format or one whose libraries are not installed, a checkpoint that is
-            missing, damaged or not of this lab, or an output that cannot be written.
+            missing, damaged, not of this lab or asks for code that is not trusted, or an output that cannot be written.
         ParityError: if the file disagrees with the net; there is no file then.
     """
     if file_format not in FORMATS:
@@ -51,7 +53,7 @@ def export(ckpt: Path, *, file_format: str, output: Path | None = None) -> Path:
     output = output or ckpt.with_suffix(chosen.suffix)
     with _temporary_folder(ckpt, output) as folder:
         with _quietly():
-            classifier = _load(ckpt)
+            classifier = _load(ckpt, trust_code=trust_code)
             images = _images(classifier)
             chosen.write(classifier, images[:2], folder / output.name)
             exported = chosen.read(folder / output.name)
@@ -96,11 +98,16 @@ def _quietly() -> Iterator[None]:
             logging.disable(before)
 
 
-def _load(ckpt: Path) -> "Classifier":
+def _load(ckpt: Path, *, trust_code: bool) -> "Classifier":
+    from scconv_lab.run_folder.checkpoint_io import load_verified
     from scconv_lab.training import Classifier
+    from scconv_lab.training.own_code import make_importable
 
     try:
-        classifier = Classifier.load_from_checkpoint(ckpt, weights_only=True, map_location="cpu")
+        if trust_code:
+            configuration = load_verified(ckpt).get("configuration") or {}
+            make_importable(map(Path, configuration.get("own_code") or []))
+        classifier = Classifier.load_from_checkpoint(ckpt, map_location="cpu", trust_code=trust_code)
     except UserError:
         raise
     except Exception as error:  # torch.load and Lightning raise many kinds on a damaged or another's file

@@ -8,10 +8,10 @@ from typing import Any
 
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from scconv_lab import quiet
 from scconv_lab.errors import DONE, Stopped, UserError, exit_code_of
 from scconv_lab.fit.lab_cli import LabCLI
 from scconv_lab.run_folder import lock
+from scconv_lab.terminal import quiet
 from scconv_lab.training import tracking
 from scconv_lab.training.process_group import stay_behind, watch_parent
 

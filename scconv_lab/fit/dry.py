@@ -8,12 +8,12 @@ import torch
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from scconv_lab import quiet
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
 from scconv_lab.fit.lab_cli import LabCLI
 from scconv_lab.fit.parser import LabParser
 from scconv_lab.models import without_pretrained
+from scconv_lab.terminal import quiet
 from scconv_lab.training import Classifier
 from scconv_lab.training.spec import build
 

@@ -9,35 +9,35 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.run_folder import resume
+from scconv_lab.run_folder.layout import RunFolder
 from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.shipped import typed
 from scconv_lab.training import tracking
 from scconv_lab.training.record import RunRecord
 
 
-def best_checkpoint(trainer: Trainer) -> str | None:
-    """The checkpoint of the highest val/acc1, if the fit kept one."""
-    checkpoint = trainer.checkpoint_callback
-    return (checkpoint.best_model_path if isinstance(checkpoint, ModelCheckpoint) else "") or None
-
-
 @rank_zero_only
-def mark_finished(trainer: Trainer, record: RunRecord) -> None:
+def mark_finished(trainer: Trainer, record: RunRecord, best: ModelCheckpoint | None) -> None:
     """Write the run's results.json: what was measured and counted, and by which code.
 
     A run is finished when it is there, never by its exit code. Not to be called before fit and test have ended.
+
+    Args:
+        trainer: Has ended fit and test.
+        record: Knows the run's folder and cost.
+        best: Keeps the run's best.ckpt, of the highest val/acc1.
     """
     measured: dict[str, Any] = {key: value.item() for key, value in trainer.callback_metrics.items()}
-    checkpoint = trainer.checkpoint_callback
-    if isinstance(checkpoint, ModelCheckpoint) and checkpoint.best_model_score is not None:
-        measured["val/acc1"] = checkpoint.best_model_score.item()
+    if best is not None and best.best_model_score is not None:
+        measured["val/acc1"] = best.best_model_score.item()
     counted = {"params": record.cost.params, "macs": record.cost.macs} if record.cost else {}
-    code = {key: value for key, value in provenance().items() if key in ("git_commit", "lock_hash")}
+    code: dict[str, Any] = {key: value for key, value in provenance().items() if key in ("git_commit", "lock_hash")}
+    code["code"] = record.code
     resume.write_results(record.run_dir, {"steps": trainer.global_step, **measured, **counted, **code})
 
 
 @rank_zero_only
-def say_what_next(trainer: Trainer, run_dir: Path, best: str | None) -> None:
+def say_what_next(trainer: Trainer, run_dir: Path, checkpoint: str | None) -> None:
     """Print where the run lies, and the commands that show, upload and evaluate it."""
     print(f"folder   {run_dir}")
     for logger in trainer.loggers:
@@ -46,6 +46,6 @@ def say_what_next(trainer: Trainer, run_dir: Path, best: str | None) -> None:
             print(f"look     {typed(f'wandb leet {folder}')}")
             if logger.state.startswith("offline"):
                 print(f"upload   {typed(f'wandb sync {folder}')}")
-    if best:
-        config, weights = run_dir / "config.yaml", os.path.relpath(best)
+    if checkpoint:
+        config, weights = RunFolder(run_dir).config, os.path.relpath(checkpoint)
         print(f"again    {typed(f'scconv-lab test --config {config}')} \\\n             --ckpt_path {weights}")

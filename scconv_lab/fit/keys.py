@@ -4,6 +4,7 @@ import inspect
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.pytorch.cli import ReduceLROnPlateau
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -14,6 +15,7 @@ from scconv_lab.nn import Unit
 from scconv_lab.nn.unit import GEOMETRY
 from scconv_lab.surgery import apply_surgery
 from scconv_lab.training.guard import OnNonfinite
+from scconv_lab.training.schedules import Interval
 
 _SURGERY_KEYS = [key for key in inspect.signature(apply_surgery).parameters if key != "net"]
 # a unit's own kernel is an experiment's to choose
@@ -85,14 +87,21 @@ def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
         help="What happens where a loss or gradient is not finite: stop, with a report in the run's folder, or skip "
         "the step and count it.",
     )
+    parser.add_argument(
+        "--lr_interval",
+        type=Interval,
+        default="epoch",
+        help="How often lr_scheduler moves: once an epoch, or once a step, which OneCycleLR and CyclicLR are mostly "
+        "written for.",
+    )
     parser.add_class_group(Net, "net", skip={"num_classes"})
     parser.add_class_group(Unit, "surgery.unit", skip=_OF_THE_SITE, required=False)
     parser.add_function_arguments(apply_surgery, "surgery", skip={"net", "unit"})
     parser.let_free("surgery.sites")
     parser.add_class_group(Optimizer, "optimizer", skip={"params"})
-    parser.add_class_group(LRScheduler, "lr_scheduler", skip={"optimizer"}, required=False)
+    parser.add_class_group(LRScheduler, "lr_scheduler", skip={"optimizer"}, required=False, first=(ReduceLROnPlateau,))
     parser.class_groups["data"] = ImageDataModule
-    for key in ("net", "optimizer", "lr_scheduler"):
+    for key in ("net", "optimizer", "lr_scheduler", "lr_interval"):
         parser.link(key, f"model.{key}", compute_fn=plain_values)
     parser.link(tuple(f"surgery.{key}" for key in _SURGERY_KEYS), "model.surgery", compute_fn=surgery_arguments)
     for key in ("num_classes", "image_shape"):

@@ -11,31 +11,36 @@ import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
-from scconv_lab.fit.finish import best_checkpoint, mark_finished, say_what_next
+from scconv_lab.fit.callbacks import leave_averages
+from scconv_lab.fit.finish import mark_finished, say_what_next
 from scconv_lab.fit.keys import declare_keys, plain_values
-from scconv_lab.fit.own_code import make_importable, named_errors, own_folders
 from scconv_lab.fit.parser import LabParser
+from scconv_lab.fit.preview import preview
 from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained
 from scconv_lab.run_folder import lock, resume
 from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.run_folder.history import History
+from scconv_lab.run_folder.layout import RUNS, RunFolder
 from scconv_lab.training import Classifier, record
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
 from scconv_lab.training.console import Console
 from scconv_lab.training.guard import FiniteGuard
+from scconv_lab.training.own_code import make_importable, named_errors, own_folders
 from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.process_group import EndTogether
+from scconv_lab.training.progress import Progress
+from scconv_lab.training.progress_bar import ProgressBar
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
-_RUNS = "runs"
 
 
 class LabCLI(LightningCLI):
@@ -60,7 +65,7 @@ class LabCLI(LightningCLI):
             load_from_checkpoint_support=False,
             trainer_defaults={
                 "devices": 1,
-                "default_root_dir": _RUNS,
+                "default_root_dir": RUNS,
                 "enable_model_summary": False,
                 "enable_progress_bar": sys.stdout.isatty(),
                 "log_every_n_steps": 10,
@@ -95,7 +100,7 @@ class LabCLI(LightningCLI):
         settings = self.config[command]
         settings.own_code = [str(folder) for folder in folders] or None
         command_parser.require_values(settings)
-        settings.trainer.default_root_dir = settings.trainer.default_root_dir or _RUNS
+        settings.trainer.default_root_dir = settings.trainer.default_root_dir or RUNS
         require_sound(command, settings)
 
     def _parse_ckpt_path(self) -> None:
@@ -125,6 +130,7 @@ class LabCLI(LightningCLI):
             config.trainer.num_sanity_val_steps = 0  # it passed when the run began
         resumed_at = self.earlier.step if self.earlier else None
         self.record = record.RunRecord(self.run_dir, resolved, measure_cost=config.measure_cost, resumed_at=resumed_at)
+        folder = RunFolder(self.run_dir)
         config.trainer.default_root_dir = str(self.run_dir)
         for logger in _as_list(config.trainer.logger):
             if isinstance(logger, Namespace) and logger.class_path == _WANDB_LOGGER:
@@ -133,17 +139,22 @@ class LabCLI(LightningCLI):
                 given.name = given.name or self.name
                 given.group = given.group or config.experiment
                 given.job_type = given.job_type or ("sweep" if config.arm else self.subcommand)
-                given.id = given.id or History(record.history_file(self.run_dir)).id or config.run_id
-        callbacks: list[Callback] = [self.record, Console(self.name, self.record, self._notes()), EndTogether()]
+                given.id = given.id or History(folder.history).id or _wandb_id(folder, config.run_id)
+        self.console = Console(self.name, self.record, self._notes())
+        self.best: ModelCheckpoint | None = None
+        callbacks: list[Callback] = [self.record, Progress(folder), self.console, EndTogether()]
+        given = map(str, _as_list(config.trainer.callbacks or []))
+        if config.trainer.enable_progress_bar and not any("ProgressBar" in callback for callback in given):
+            callbacks.append(ProgressBar())
         if self.subcommand == "predict":
-            callbacks.append(PredictionWriter(self.run_dir / "predictions.csv"))
+            callbacks.append(PredictionWriter(RunFolder(self.run_dir).predictions))
         if self.subcommand == "fit":
             callbacks.append(FiniteGuard(self.run_dir, on_nonfinite=config.on_nonfinite))
         if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
             bad = self.earlier.bad if self.earlier else ()
-            callbacks += checkpoints(
-                self.run_dir / "checkpoints", save_every=config.save_every, bad=bad, configuration=resolved
-            )
+            kept = checkpoints(folder.checkpoints, save_every=config.save_every, bad=bad, configuration=resolved)
+            self.best = next(callback for callback in kept if isinstance(callback, ModelCheckpoint))
+            callbacks += kept
         self.trainer_defaults["callbacks"] = callbacks
 
     def _open_folder(self, root: Path, resolved: dict[str, Any]) -> resume.Earlier | resume.Finished | None:
@@ -154,7 +165,7 @@ class LabCLI(LightningCLI):
             self._take()
             if config.resume:
                 return resume.look_into(self.run_dir, resolved)
-            if (self.run_dir / "config.yaml").exists():
+            if RunFolder(self.run_dir).begun:
                 raise UserError(
                     f"`run_id` (={config.run_id!r}) is taken: {self.run_dir} holds a run; --resume auto goes on with it"
                 )
@@ -200,16 +211,19 @@ class LabCLI(LightningCLI):
             kwargs["plugins"] = [*given, VerifiedCheckpointIO()]
         try:
             return super().instantiate_trainer(**kwargs)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RuntimeError, ImportError) as error:  # ImportError: a library is not installed
             raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
     def after_instantiate_classes(self) -> None:
         """Refuse what would fail in every process, while there is only one: data, batch, optimizer, checkpoint."""
+        self.datamodule.batch_size_per_process(self.trainer.world_size)
         if self.trainer.is_global_zero:
             self.datamodule.prepare_data()
-        self.datamodule.batch_size_per_process(self.trainer.world_size)
+            self.datamodule.setup(str(self.subcommand))
         if self.subcommand == "fit":
             self.model.configure_optimizers()
+            if self.trainer.is_global_zero:
+                self.console.warnings += preview(self.trainer, self.model, self.datamodule)
         if self.earlier:
             return
         if self.settings.weights:
@@ -225,11 +239,17 @@ class LabCLI(LightningCLI):
         """Test the best checkpoint, and say where everything is."""
         if self.settings.trainer.fast_dev_run:
             return
-        best = best_checkpoint(self.trainer)
+        if not self.trainer.global_step:
+            raise UserError(
+                "no step was taken: `trainer.max_time` or a callback ended the fit first; the run is not finished, so "
+                "give it more time"
+            )
+        checkpoint = (self.best.best_model_path if self.best else "") or None
         if self.settings.final_test:
-            self.trainer.test(self.model, self.datamodule, ckpt_path=best, weights_only=True, verbose=False)
-        mark_finished(self.trainer, self.record)
-        say_what_next(self.trainer, self.run_dir, best)
+            leave_averages(self.trainer)
+            self.trainer.test(self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
+        mark_finished(self.trainer, self.record, self.best)
+        say_what_next(self.trainer, self.run_dir, checkpoint)
 
 
 _QUIET: dict[str, dict[str, Any]] = {
@@ -237,6 +257,11 @@ _QUIET: dict[str, dict[str, Any]] = {
     "test": {"verbose": False},
     "predict": {"return_predictions": False},
 }
+
+
+def _wandb_id(folder: RunFolder, run_id: str | None) -> str | None:
+    """The W&B run's id: another than that of a run of the same name that was set aside."""
+    return f"{run_id}-{folder.times_replaced + 1}" if run_id and folder.times_replaced else run_id
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -12,8 +12,9 @@ from typing import Any, NoReturn, get_args, get_type_hints
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from scconv_lab.config import nearest, read_yaml
+from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 from scconv_lab.nn import Unit
 
 _NOISE = (
@@ -41,9 +42,14 @@ class LabParser(LightningArgumentParser):
         self.linked: dict[str, str] = {}
         self.free_mappings: set[str] = set()
 
-    def add_class_group(self, base: type, key: str, *, skip: set[str], required: bool = True) -> None:
-        """Declare a key that names a subclass of ``base`` and its arguments, less ``skip``; it stays a description."""
-        self.add_subclass_arguments(base, key, skip=skip, instantiate=False, required=required)
+    def add_class_group(
+        self, base: type, key: str, *, skip: set[str], required: bool = True, first: tuple[type, ...] = ()
+    ) -> None:
+        """Declare a key that names a subclass of ``base`` and its arguments, less ``skip``; it stays a description.
+
+        ``first`` are the classes that are meant by a name without a path, where there are others of that name.
+        """
+        self.add_subclass_arguments((*first, base), key, skip=skip, instantiate=False, required=required)
         if not required:
             self.set_defaults({key: None})
         self.class_groups[key] = base

@@ -1,11 +1,15 @@
 """Values that the types of the keys let pass and no command can use."""
 
+from typing import Any
+
 from jsonargparse import Namespace
 
 from scconv_lab.errors import UserError
+from scconv_lab.fit.callbacks import require_usable
 from scconv_lab.run_folder.configuration import processes_of
 
 _MOST = 1024  # threads and processes of one machine
+_TRAIN_NOTHING = ("max_epochs", "max_steps", "limit_train_batches")
 
 
 def require_sound(command: str, settings: Namespace) -> None:
@@ -34,6 +38,40 @@ def require_sound(command: str, settings: Namespace) -> None:
             "`trainer.use_distributed_sampler` (=True) must be false: the data modules share out the samples "
             "themselves, so that evaluation counts each once; leave it out"
         )
+    if command == "fit":
+        _require_training(settings.trainer)
+    require_usable(settings.trainer, command)
+
+
+def _require_training(trainer: Namespace) -> None:
+    """Lightning takes these values, and trains nothing, or not as asked."""
+    for key in _TRAIN_NOTHING:
+        if trainer[key] == 0:
+            raise UserError(f"`trainer.{key}` (=0) must be at least 1, or nothing is trained; leave it out")
+    _require_order(trainer, "min_epochs", "max_epochs")
+    _require_order(trainer, "min_steps", "max_steps")
+    _require_at_least(trainer, "accumulate_grad_batches", 1)
+    _require_at_least(trainer, "num_sanity_val_steps", -1)
+    _require_at_least(trainer, "gradient_clip_val", 0)
+    if trainer.gradient_clip_algorithm and not trainer.gradient_clip_val:
+        raise UserError(
+            f"`trainer.gradient_clip_algorithm` (={trainer.gradient_clip_algorithm}) clips nothing without "
+            "`trainer.gradient_clip_val`; give that a value above 0, or leave both out"
+        )
+
+
+def _require_order(trainer: Namespace, least: str, most: str) -> None:
+    if trainer[least] is not None and trainer[most] is not None and 0 <= trainer[most] < trainer[least]:
+        raise UserError(
+            f"`trainer.{least}` (={trainer[least]}) must be at most `trainer.{most}` (={trainer[most]}), which ends "
+            "the fit; change one of them"
+        )
+
+
+def _require_at_least(trainer: Namespace, key: str, least: int) -> None:
+    value: Any = trainer[key]
+    if value is not None and value < least:
+        raise UserError(f"`trainer.{key}` (={value}) must be at least {least}; leave it out for the default")
 
 
 def _require_one_start(command: str, settings: Namespace) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from scconv_lab.errors import UserError
+from scconv_lab.messages import first_line
 
 HUB = "hub"
 """The value of ``pretrained`` that stands for the library's default weights, downloaded."""
@@ -112,11 +113,6 @@ def hub_error(name: str, host: str, error: Exception, way_out: str) -> UserError
         f"`pretrained` (={HUB!r}): the weights of {name!r} could not be had from {host} "
         f"({type(error).__name__}: {first_line(error)}); {way_out}"
     )
-
-
-def first_line(error: Exception) -> str:
-    """Give the first line of what an exception says."""
-    return next(iter(str(error).strip().splitlines()), "no reason given")
 
 
 def _unreadable(key: str, path: str, reason: str) -> UserError:

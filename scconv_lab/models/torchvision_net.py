@@ -47,7 +47,9 @@ class TorchvisionNet(Net):
         names = torchvision.models.list_models(module=torchvision.models)
         if name not in names:
             raise unknown_name("torchvision", name, names)
-        arguments = model_arguments(model_args, reserved=("num_classes", "weights", "progress", "aux_logits"))
+        arguments = model_arguments(
+            model_args, reserved=("num_classes", "weights", "pretrained", "progress", "aux_logits")
+        )
         if name in _WITH_SIDE_CLASSIFIERS:
             arguments = {"aux_logits": False, "init_weights": True} | arguments
         if pretrained == HUB:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scconv_lab.errors import UserError
-from scconv_lab.models.pretrained import first_line
+from scconv_lab.messages import first_line
 
 
 def unknown_name(library: str, name: str, names: Sequence[str]) -> UserError:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from scconv_lab.errors import UserError
-from scconv_lab.nn.unit import Unit, choose_one_of, divisors, require_choice, require_positive
+from scconv_lab.messages import choose_one_of, require_choice, require_positive
+from scconv_lab.nn.unit import Unit, divisors
 
 Budget = Literal["own", "scconv"]
 

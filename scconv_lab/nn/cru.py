@@ -8,15 +8,8 @@ from torch import Tensor, nn
 
 from scconv_lab import ops
 from scconv_lab.errors import UserError
-from scconv_lab.nn.unit import (
-    Unit,
-    choose_one_of,
-    divisors,
-    nearest_first,
-    require_choice,
-    require_positive,
-    stride_pool,
-)
+from scconv_lab.messages import choose_one_of, require_choice, require_positive
+from scconv_lab.nn.unit import Unit, divisors, nearest_first, stride_pool
 
 StrideIn = Literal["squeeze", "gwc"]
 

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from scconv_lab import ops
+from scconv_lab.messages import require_choice
 from scconv_lab.nn.cru import CRU, StrideIn
 from scconv_lab.nn.sru import SRU
-from scconv_lab.nn.unit import Unit, require_choice, stride_pool
+from scconv_lab.nn.unit import Unit, stride_pool
 
 Order = Literal["sru_cru", "cru_sru", "parallel"]
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from scconv_lab import ops
 from scconv_lab.errors import UserError
-from scconv_lab.nn.unit import Unit, choose_one_of, divisors, nearest_first, require_choice, require_positive
+from scconv_lab.messages import choose_one_of, require_choice, require_positive
+from scconv_lab.nn.unit import Unit, divisors, nearest_first
 
 _PUBLIC_NUM_GROUPS = 4
 

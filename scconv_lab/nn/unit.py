@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 from inspect import signature
-from numbers import Integral
 
 from torch import nn
-
-from scconv_lab.errors import UserError
 
 
 class _TakesChannels(type):
@@ -51,18 +48,6 @@ def stride_pool(stride: tuple[int, int]) -> nn.AvgPool2d:
     return nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False)
 
 
-def require_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Raise UserError unless ``value`` is one of ``choices``."""
-    if value not in choices:
-        raise UserError(f"`{name}` (={value!r}) must be one of {', '.join(map(repr, choices))}")
-
-
-def require_positive(name: str, value: int) -> None:
-    """Raise UserError unless ``value`` is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise UserError(f"`{name}` (={value!r}) must be a whole number of at least 1")
-
-
 def divisors(*numbers: int) -> list[int]:
     """The common divisors of positive whole numbers, ascending."""
     return [d for d in range(1, min(numbers) + 1) if all(number % d == 0 for number in numbers)]
@@ -71,9 +56,3 @@ def divisors(*numbers: int) -> list[int]:
 def nearest_first(values: Sequence[int], value: int) -> list[int]:
     """The values by their distance from ``value``, the smaller of two as near first."""
     return sorted(values, key=lambda other: (abs(other - value), other))
-
-
-def choose_one_of(values: Sequence[object], *, shown: int = 8) -> str:
-    """The end of a message that offers the values that would fit, shortened to the first ``shown``."""
-    listed = ", ".join(map(str, values[:shown]))
-    return f"choose {'one of ' * (len(values) > 1)}{listed}{', ...' if len(values) > shown else ''}"

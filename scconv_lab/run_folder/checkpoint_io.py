@@ -11,8 +11,9 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from scconv_lab.errors import UserError
 from scconv_lab.run_folder.files import write_temporary, write_whole
+from scconv_lab.run_folder.layout import CHECKPOINTS
 
-PREVIOUS = {"last.ckpt": "previous.ckpt"}
+PREVIOUS = {CHECKPOINTS[0]: CHECKPOINTS[1]}
 """Under which name the file that a new one replaces is kept."""
 
 
@@ -54,7 +55,7 @@ class VerifiedCheckpointIO(TorchCheckpointIO):
         _beside(Path(path)).unlink(missing_ok=True)
 
 
-def load_verified(path: Path, *, map_location: str = "cpu") -> dict[str, Any]:
+def load_verified(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     """Read a checkpoint under weights_only.
 
     Raises:

@@ -33,7 +33,7 @@ _LAYOUT = ("threads", "trainer.accelerator", "trainer.devices", "trainer.num_nod
 _DIGITS = 12
 _SCHEME = 2
 """How `identify` names runs; scheme 1 hashed defaults too, so that an upgrade of a library renamed every run."""
-_ADDED_SINCE_SCHEME_1: tuple[str, ...] = ()
+_ADDED_SINCE_SCHEME_1 = ("lr_interval",)
 """Keys, by how they begin, that runs of scheme 1 do not have."""
 
 
@@ -111,6 +111,12 @@ def differing(
         for key, text in differences(saved, config).items()
         if not key.startswith(_WITHOUT_EFFECT) and key not in unchanged
     ]
+
+
+def other_defaults(saved: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """What two configurations of one run (see `identify`) differ in, of the keys that count and that both have."""
+    common = flat(saved).keys() & flat(config).keys()
+    return [text for key, text in differences(saved, config).items() if key in common and _counts(key)]
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import IO
 
 from scconv_lab.errors import BusyError
 from scconv_lab.run_folder.file_lock import require_locks, try_lock
+from scconv_lab.run_folder.layout import RunFolder
 
 _TRIES, _BETWEEN_S = 10, 0.1  # a look at the lock holds it for a moment
 _held: list[IO[str]] = []
@@ -22,7 +23,7 @@ def take(folder: Path) -> None:
     """
     require_locks()
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / "lock").open("a+", encoding="utf-8")
+    file = RunFolder(folder).lock.open("a+", encoding="utf-8")
     for attempt in range(_TRIES):
         if try_lock(file):
             break
@@ -46,7 +47,7 @@ def release() -> None:
 def holder(folder: Path) -> str | None:
     """Who works on a run, such as "process 4711 on node3"; None if nobody does. Not for the holder itself to ask."""
     try:
-        with (folder / "lock").open("r+", encoding="utf-8") as file:
+        with RunFolder(folder).lock.open("r+", encoding="utf-8") as file:
             return None if try_lock(file) else file.read().strip() or "another process"
     except FileNotFoundError:
         return None

@@ -1,4 +1,4 @@
-"""Finds the run that a fit goes on with."""
+"""Finds the run that a fit resumes."""
 
 import json
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from typing import Any
 
 from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
-from scconv_lab.run_folder.checkpoint_io import PREVIOUS, load_verified
+from scconv_lab.run_folder.checkpoint_io import load_verified
 from scconv_lab.run_folder.configuration import differing
 from scconv_lab.run_folder.files import write_whole
+from scconv_lab.run_folder.layout import CHECKPOINTS, SCHEMA, RunFolder
 
-RESULTS = "results.json"
-"""A run's file of final measures; a run that has one is finished."""
+_MEASURED = ("val/acc1", "test/acc1", "params", "macs", "steps")
+"""Numbers of results.json."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,14 @@ def find(asked: str, runs: Path, config: dict[str, Any]) -> Earlier | Finished |
     """
     if asked != "auto":
         folder = Path(asked)
-        if not (folder / "config.yaml").is_file():
-            raise UserError(f"--resume {asked} is not the folder of a run: it has no config.yaml; or give auto")
+        config_file = RunFolder(folder).config
+        if not config_file.is_file():
+            raise UserError(f"--resume {asked} is not the folder of a run: it has no {config_file.name}; or give auto")
         earlier = look_into(folder, config)
         if earlier is None:
-            raise UserError(f"--resume {asked} has no checkpoint to go on from; start anew without --resume")
+            raise UserError(f"--resume {asked} has no checkpoint to resume from; start anew without --resume")
         return earlier
-    folders = sorted((path.parent for path in runs.glob("*/config.yaml")), reverse=True)
+    folders = sorted((path.parent for path in runs.glob(f"*/{RunFolder(runs).config.name}")), reverse=True)
     for folder in folders:
         if not differing(_configuration(folder), config) and (
             earlier := finished(folder) or _last_good(folder, config)
@@ -78,7 +80,7 @@ def find(asked: str, runs: Path, config: dict[str, Any]) -> Earlier | Finished |
 
 def look_into(folder: Path, config: dict[str, Any]) -> Earlier | Finished | None:
     """What a run's folder has to go on with: see `find`; None if that is nothing."""
-    if not (folder / "config.yaml").is_file():
+    if not RunFolder(folder).begun:
         return None
     _require_same(folder, config)
     return finished(folder) or _last_good(folder, config)
@@ -86,31 +88,52 @@ def look_into(folder: Path, config: dict[str, Any]) -> Earlier | Finished | None
 
 def write_results(folder: Path, results: dict[str, Any]) -> None:
     """Mark a run as finished."""
-    write_whole(folder / RESULTS, f"{json.dumps(results, indent=2)}\n")
+    write_whole(RunFolder(folder).results, f"{json.dumps({'schema': SCHEMA, **results}, indent=2)}\n")
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
-    return read_yaml(folder / "config.yaml") or {}
+    return read_yaml(RunFolder(folder).config, source="the run's folder")
 
 
 def _require_same(folder: Path, config: dict[str, Any]) -> None:
     if found := differing(_configuration(folder), config):
         raise UserError(
             f"{folder} has another configuration: {'; '.join(found)}; "
-            "give the configuration it was started with (its config.yaml), or start anew without --resume"
+            f"give the configuration it was started with ({RunFolder(folder).config}), or start anew without --resume"
         )
 
 
 def finished(folder: Path) -> Finished | None:
     """What a run reached; None if it has not finished."""
-    file = folder / RESULTS
-    return Finished(folder, json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    results = read_results(RunFolder(folder).results)
+    return Finished(folder, results) if results is not None else None
+
+
+def read_results(file: Path) -> dict[str, Any] | None:
+    """Read a results.json; None if there is none.
+
+    Raises:
+        UserError: It is damaged, or of a later version of the lab.
+    """
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{file} cannot be read ({error}); delete it, and the run is finished again") from error
+    if not isinstance(results, dict) or not all(isinstance(results.get(key, 0.0), int | float) for key in _MEASURED):
+        raise UserError(f"{file} holds no results of a run; delete it, and the run is finished again")
+    schema = results.get("schema", 0)
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise UserError(
+            f"{file} has schema {schema!r}, and this version of the lab reads up to {SCHEMA}; update the lab"
+        )
+    return results
 
 
 def _candidates(folder: Path) -> list[Path]:
     """The run's checkpoints to go on from, newest first; best.ckpt may lie far behind."""
-    names = [name for pair in PREVIOUS.items() for name in pair]
-    return [path for name in names if (path := folder / "checkpoints" / name).is_file()]
+    return [path for name in CHECKPOINTS if (path := RunFolder(folder).checkpoints / name).is_file()]
 
 
 def _step(path: Path, config: dict[str, Any]) -> int:
@@ -131,7 +154,7 @@ def _last_good(folder: Path, config: dict[str, Any]) -> Earlier | None:
             why.append(str(error))
     if bad:
         raise UserError(
-            f"no checkpoint of {folder} can be gone on from: {'; '.join(why)}; start anew without --resume, "
+            f"no checkpoint of {folder} can be resumed: {'; '.join(why)}; start anew without --resume, "
             "or from the weights alone by `--weights` and best.ckpt"
         )
     return None

@@ -47,8 +47,10 @@ class SurgeryReport:
 
     def __rich__(self) -> Table:
         """A table for ``rich.print(report)``; neighbours that change alike share a row, its params count for each."""
-        table = Table("sites", "before", "after", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        table.add_column("params", justify="right")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for name in ("sites", "before", "after"):
+            table.add_column(name, overflow="fold")
+        table.add_column("params", justify="right", no_wrap=True)
         for _, alike in groupby(self.edits, key=lambda edit: replace(edit, site="", unit="")):
             edits = list(alike)
             first = edits[0]

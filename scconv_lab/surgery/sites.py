@@ -1,7 +1,9 @@
 """Chooses the convolutions of a net that surgery works on."""
 
+import inspect
 import pkgutil
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -131,7 +133,7 @@ def _select(selector: Selector, found: list[Site]) -> list[Site]:
     if isinstance(selector, Mapping):
         chosen = _meeting_all(selector, found)
     elif callable(selector):
-        chosen = [site for site in found if selector(site)]
+        chosen = [site for site in found if _agrees(selector, site)]
     elif isinstance(selector, str):
         chosen = [s for s in found if (s.paper if selector == PAPER else fnmatchcase(s.name, selector))]
     elif isinstance(selector, Sequence):
@@ -202,7 +204,7 @@ def _meeting(key: str, value: Any, found: list[Site]) -> set[str]:
             there = sorted(set.union(*(set(site.blocks) for site in found)))
             raise UserError(f"`sites`: 'block' (={value!r}) surrounds no convolution; there are {_listed(there)}")
         return chosen
-    selector = _function(value) if key == "predicate" else value
+    selector = _predicate(value) if key == "predicate" else value
     return {site.name for site in _select(selector, found)}
 
 
@@ -221,19 +223,55 @@ def _whole(key: str, value: Any, *, least: int = 1) -> int:
     return value
 
 
-def _function(value: Any) -> Callable[[Site], bool]:
+def _predicate(value: Any) -> Callable[[Site], bool]:
     if callable(value):
         return value
-    try:
-        function = pkgutil.resolve_name(value)
-    except (ImportError, AttributeError, ValueError, TypeError):
-        function = None
-    if not callable(function):
+    function = _function(value)
+    if function is None:
         raise UserError(
             f"`sites`: 'predicate' (={value!r}) must be a function of a site, or its dotted path such as "
             "'package.module.function'"
         )
+
+    def holds(site: Site) -> bool:
+        try:
+            answer = function(site)
+            plain = answer in (True, False, None)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise UserError(f"`sites`: 'predicate' (={value!r}) fails at {site.name}: {reason}; correct it") from error
+        if not plain:
+            raise UserError(
+                f"`sites`: 'predicate' (={value!r}) answers {answer!r} for {site.name}; it must answer true or false"
+            )
+        return bool(answer)
+
+    return holds
+
+
+def _function(path: Any) -> Callable[[Site], Any] | None:
+    """The function of one argument that a dotted path names; None where it names none, or one of Python's own."""
+    if not isinstance(path, str) or re.split("[.:]", path)[0] in sys.stdlib_module_names:
+        return None
+    try:
+        function = pkgutil.resolve_name(path)
+        if isinstance(function, type) or inspect.isbuiltin(function):
+            return None
+        inspect.signature(function).bind(None)
+    except (ImportError, AttributeError, ValueError, TypeError):
+        return None
     return function
+
+
+def _agrees(predicate: Callable[[Site], bool], site: Site) -> bool:
+    try:
+        return bool(predicate(site))
+    except Exception as error:
+        name = getattr(predicate, "__qualname__", repr(predicate))
+        raise UserError(
+            f"`sites`: 'predicate' ({name}) fails for site {site.name} ({type(error).__name__}: {error}); it must be a "
+            "function of a site, true of those to select"
+        ) from error
 
 
 def _near(selector: Selector, found: list[Site]) -> str:

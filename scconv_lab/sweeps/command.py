@@ -49,6 +49,8 @@ def run(arguments: Sequence[str]) -> int:
         return sweep.print_plan(probe=options.probe)
     if options.retry_failed:
         sweep.forgive()
+    if options.redo_changed:
+        sweep.redo_changed()
     if options.launcher == "slurm":
         return sweep.submit(options.slurm, dry_run=options.dry_run)
     if options.launcher == "wandb":
@@ -74,6 +76,7 @@ def _parser() -> _Parser:
     add("--probe", action="store_true", help="with --plan: time a few steps of each arm on this machine")
     add("--status", action="store_true", help="show what has become of each run; start nothing")
     add("--retry-failed", action="store_true", help="try runs again that failed twice or were stopped early")
+    add("--redo-changed", action="store_true", help="run again what other code or versions than are here have made")
     add("--launcher", choices=("local", "slurm", "wandb"), default="local", help="this machine, or others")
     add("--gpus", metavar="I,J", help="GPUs to use here; all that are visible, if left out")
     add("--workers", metavar="N", type=int, help="runs at a time on CPUs; one a core, if left out")

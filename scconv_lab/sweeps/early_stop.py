@@ -28,6 +28,6 @@ def why_hopeless(run: Run, runs: Sequence[Run], rule: EarlyStop) -> str | None:
     if not ends or reached + max(gains) >= min(ends):
         return None
     return (
-        f"val/acc1 {reached:.4f} at epoch {here.epoch} of {here.epochs}, where {rule.reference} gained at most "
+        f"val/acc1 {reached:.4f} after {here}, where {rule.reference} gained at most "
         f"{max(gains):.4f} more and ended at {min(ends):.4f} or higher"
     )

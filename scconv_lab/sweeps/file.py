@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scconv_lab.config import nearest, read_yaml
+from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 from scconv_lab.shipped import locate
 
 Keys = Mapping[str, Any]

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 from scconv_lab.sweeps.file import Condition, Keys, Resources, SweepFile
 
 

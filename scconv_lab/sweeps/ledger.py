@@ -1,57 +1,73 @@
 """What has become of each run, told from its folder alone, so that every launcher on every machine sees the same."""
 
-import json
-import re
 import signal
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from scconv_lab.config import read_yaml
-from scconv_lab.errors import BUSY, DONE, ENDED_BY_REQUEST
+from scconv_lab.errors import BUSY, ENDED_BY_REQUEST, UserError
 from scconv_lab.run_folder import lock, resume
+from scconv_lab.run_folder.configuration import other_defaults
 from scconv_lab.run_folder.file_lock import wait_for_lock
-from scconv_lab.run_folder.files import write_whole
+from scconv_lab.run_folder.files import append_line, read_lines, write_whole
 from scconv_lab.run_folder.provenance import provenance
+from scconv_lab.run_folder.source_code import changed_sources, source_hashes
 from scconv_lab.sweeps.resolve import Run, launched
 
-State = Literal["done", "running", "queued", "failed", "stopped", "interrupted", "new"]
+State = Literal["done", "running", "queued", "failed", "stopped", "interrupted", "damaged", "new"]
 MOST_FAILURES = 2
 """A run that failed is tried once more."""
-ENDED_IN_ORDER = (DONE, BUSY, *ENDED_BY_REQUEST)
-"""Exit codes of a fit that failed at nothing: done, busy elsewhere, or asked to end."""
-_ATTEMPTS, _RUN_FILE, LOG = "attempts.jsonl", "run.yaml", "log.txt"
-_EPOCH = re.compile(r"^epoch (\d+)/(\d+) .*? val/acc1 ([\d.]+) .*? ([\d.]+) s$", re.MULTILINE)
+ENDED_IN_ORDER = (BUSY, *ENDED_BY_REQUEST)
+"""Exit codes of an unfinished fit that failed at nothing: busy elsewhere, or asked to end."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come, by the lines of its log: epochs done and wanted, their seconds, and val/acc1 of each."""
+    """How far a run has come: the last epoch that is done and how many there are, the same in steps, and val/acc1.
 
-    epochs: int
-    seconds: tuple[float, ...]
-    accuracies: dict[int, float]
+    Args:
+        epoch: The last epoch that is done; 0 if none is.
+        epochs: How many are wanted; None where only steps end the run.
+        step: Steps that are done.
+        steps: How many are wanted; None where only epochs end the run.
+        seconds: Of each epoch.
+        accuracies: val/acc1 of each epoch that had a validation.
+    """
 
-    @property
-    def epoch(self) -> int:
-        """The last epoch that is done."""
-        return max(self.accuracies, default=0)
+    epoch: int = 0
+    epochs: int | None = None
+    step: int = 0
+    steps: int | None = None
+    seconds: tuple[float, ...] = ()
+    accuracies: dict[int, float] = field(default_factory=dict)
 
     @property
     def seconds_left(self) -> float | None:
-        """Of training, if the epochs to come take as long as those of the last process have."""
+        """Of training, if the rest takes as long as what was done has; the sooner of epochs and steps ends it."""
         if not self.seconds:
             return None
-        return (self.epochs - self.epoch) * sum(self.seconds) / len(self.seconds)
+        shares = [self.epoch / self.epochs] if self.epochs else []
+        shares += [self.step / self.steps] if self.steps else []
+        return sum(self.seconds) * (1 / max(shares) - 1) if shares and max(shares) > 0 else None
+
+    def __str__(self) -> str:
+        if self.epoch == 0:
+            return ""
+        if self.steps and not self.epochs:
+            return f"step {self.step}/{self.steps}"
+        return f"{self.epoch}/{self.epochs}" if self.epochs else f"{self.epoch}"
 
 
 def state(run: Run) -> State:
     """What a run's folder says of it; that a job is queued is for SLURM to say."""
+    if damage(run):
+        return "damaged"
     if resume.finished(run.folder):
         return "done"
     if lock.holder(run.folder):
@@ -60,7 +76,20 @@ def state(run: Run) -> State:
         return "stopped"
     if failures(run) >= MOST_FAILURES:
         return "failed"
-    return "interrupted" if (run.folder / "config.yaml").exists() else "new"
+    return "interrupted" if run.files.begun else "new"
+
+
+def damage(run: Run) -> str:
+    """Say which file of a run cannot be read, and what to do; empty if all can."""
+    try:
+        resume.finished(run.folder)
+        lock.holder(run.folder)
+        for file in (run.files.config, run.files.launched):
+            if file.exists():
+                read_yaml(file, source="the run's folder")
+    except (UserError, OSError) as error:
+        return str(error)
+    return ""
 
 
 def prepare(run: Run) -> Path:
@@ -68,22 +97,27 @@ def prepare(run: Run) -> Path:
     file = run_file(run)
     with _writing(run.root):
         run.folder.mkdir(exist_ok=True)
-        if not (file.exists() and (run.folder / "config.yaml").exists()):
+        if not (file.exists() and run.files.begun):
             write_whole(file, yaml.safe_dump(launched(run), sort_keys=False))
     return file
 
 
 def run_file(run: Run) -> Path:
     """Where `prepare` writes; ``scconv-lab fit --config`` this file runs, or goes on with, the run."""
-    return run.folder / _RUN_FILE
+    return run.files.launched
 
 
 def note(run: Run, **attempt: Any) -> None:
     """Note how an attempt at a run ended: ``code``, ``seconds``, and what else is known."""
-    with _writing(run.root), (run.folder / _ATTEMPTS).open("a+", encoding="utf-8") as file:
-        file.seek(0)
-        cut_short = file.read().rpartition("\n")[2]  # what a kill or a full disk left of a line
-        file.write(f"{cut_short and chr(10)}{json.dumps(attempt)}\n")
+    with _writing(run.root):
+        run.folder.mkdir(exist_ok=True)  # somebody may have removed it
+        append_line(run.files.attempts, attempt)
+
+
+def set_aside(run: Run) -> None:
+    """Move what a run left out of the way, so that it is run again."""
+    with _writing(run.root):
+        run.files.set_aside()
 
 
 def forgive(run: Run) -> None:
@@ -120,25 +154,48 @@ def seconds(run: Run) -> float | None:
 
 def results(run: Run) -> dict[str, Any]:
     """What a finished run reached; empty for another."""
-    finished = resume.finished(run.folder)
+    try:
+        finished = resume.finished(run.folder)
+    except UserError:
+        return {}
     return finished.results if finished else {}
 
 
-def by_other_code(run: Run) -> bool:
-    """Whether a finished run was made by another commit, or with other versions, than what is here now."""
-    here = provenance()
-    return any(results(run).get(key) != here[key] for key in ("git_commit", "lock_hash"))
+def made_otherwise(run: Run) -> str:
+    """Say in which way a finished run was made by other code than is here now; empty where it was not.
+
+    By other sources of what a result depends on, by other versions of the libraries, or under other defaults. A run of
+    an earlier version of the lab recorded its commit and no hash of sources; it is compared by that.
+    """
+    reached, here = results(run), provenance()
+    if not reached:
+        return ""
+    ways = []
+    code = reached.get("code")
+    if not isinstance(code, dict):
+        ways += ["other code: another commit"] * (reached.get("git_commit") != here["git_commit"])
+    elif changed := changed_sources(code, source_hashes(run.config)):
+        ways.append(f"other code: {', '.join(changed)}")
+    ways += ["other versions: uv.lock"] * (reached.get("lock_hash") != here["lock_hash"])
+    if run.files.begun:
+        made_under = read_yaml(run.files.config, source="the run's folder")
+        ways += [f"other defaults: {text}" for text in other_defaults(made_under, run.config)]
+    return "; ".join(ways)
 
 
 def progress(run: Run) -> Progress:
     """How far a run has come; an epoch that was done twice counts as it was last."""
-    text = _text(run)
-    epochs = {int(epoch): (int(of), float(accuracy)) for epoch, of, accuracy, _ in _EPOCH.findall(text)}
-    latest = text[text.rfind("\n$ ") + 1 :]
+    lines = {line["epoch"]: line for line in read_lines(run.files.progress) if _is_progress(line)}
+    if not lines:
+        return Progress()
+    last = lines[max(lines)]
     return Progress(
-        epochs=next((of for of, _ in epochs.values()), 0),
-        seconds=tuple(float(seconds) for *_, seconds in _EPOCH.findall(latest)),
-        accuracies={epoch: accuracy for epoch, (_, accuracy) in epochs.items()},
+        last["epoch"],
+        last["epochs"],
+        last["step"],
+        last["steps"],
+        tuple(line["seconds"] for line in lines.values()),
+        {epoch: line["val/acc1"] for epoch, line in lines.items() if line["val/acc1"] is not None},
     )
 
 
@@ -154,13 +211,23 @@ def layout(run: Run) -> dict[str, Any]:
 
 
 def _noted(run: Run) -> list[dict[str, Any]]:
-    file = run.folder / _ATTEMPTS
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]  # but for what a kill cut short
+    return [entry for entry in read_lines(run.files.attempts) if _is_attempt(entry)]
+
+
+def _is_progress(line: dict[str, Any]) -> bool:
+    """Whether a line has what `progress` reads, of the right kinds."""
+    whole, number = int, int | float
+    kinds = {"epoch": whole, "epochs": whole | None, "step": whole, "steps": whole | None, "seconds": number}
+    return all(isinstance(line.get(key, ""), kind) for key, kind in (kinds | {"val/acc1": number | None}).items())
+
+
+def _is_attempt(entry: dict[str, Any]) -> bool:
+    """Whether an entry has what `attempts` reads, of the right kinds."""
+    return isinstance(entry.get("code", 0), int | None) and isinstance(entry.get("seconds", 0.0), int | float)
 
 
 def _text(run: Run) -> str:
-    file = run.folder / LOG
+    file = run.files.log
     return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 

@@ -82,16 +82,21 @@ class Local:
         Raises:
             UserError: (a ValueError) if a run needs more GPUs than there are, before anything is launched.
         """
+        damaged: list[Run] = []
         for run in self.runs:
             if ledger.state(run) == "failed" and ledger.was_killed(run):
                 ledger.forgive(run)
             state = ledger.state(run)
             if state == "running":
                 self._elsewhere.append(run)
+            elif state == "damaged":
+                damaged.append(run)
             elif state in ("new", "interrupted"):
                 self._require_room(run)
                 self._waiting.append(run)
         self._waiting = deque(sorted(self._waiting, key=lambda run: -self._needs(run)[1]))
+        for run in damaged:
+            self.board.tell(run, "damaged", ledger.damage(run))
         for run in self._elsewhere:
             self.board.tell(run, "runs elsewhere", "its lock is held by another launcher; waiting for its end")
         with self._signals():
@@ -153,11 +158,16 @@ class Local:
         place = slots.take(count, runs_each=run.arm.resources.runs_per_gpu if slots is self.gpus else 1)
         if place is None:
             return False
-        file = ledger.prepare(run)
-        arguments = ["fit", "--config", os.path.relpath(file)]
-        log = run.folder / ledger.LOG
-        with log.open("a", encoding="utf-8") as text:
-            text.write(f"\n$ scconv-lab {shlex.join(arguments)}\n# by hand: scconv-lab {shlex.join(run.by_hand)}\n")
+        log = run.files.log
+        try:
+            file = ledger.prepare(run)
+            arguments = ["fit", "--config", os.path.relpath(file)]
+            with log.open("a", encoding="utf-8") as text:
+                text.write(f"\n$ scconv-lab {shlex.join(arguments)}\n# by hand: scconv-lab {shlex.join(run.by_hand)}\n")
+        except OSError as error:
+            slots.give_back(place)
+            self._give_up(run, error)
+            return True
         if slots is self.gpus:
             environment, threads = {"CUDA_VISIBLE_DEVICES": ",".join(place.devices)}, None
         else:
@@ -177,12 +187,18 @@ class Local:
         attempt: dict[str, Any] = {"code": code, "seconds": round(job.seconds, 1), "launcher": "local"}
         if job.stopped and not ledger.results(run):
             attempt |= {"stopped": job.stopped}
-        ledger.note(run, **attempt)
+        try:
+            ledger.note(run, **attempt)
+        except OSError as error:
+            self._give_up(run, error)
+            return
         state = ledger.state(run)
         if state == "done":
             self.board.done(run, job.seconds)
         elif state == "stopped":
             self.board.tell(run, "stopped", job.stopped or "")
+        elif state == "damaged":
+            self.board.tell(run, "damaged", ledger.damage(run))
         elif state == "failed":
             self.board.tell(run, "failed", why_ended(code))
         elif code in ledger.ENDED_IN_ORDER:
@@ -192,6 +208,10 @@ class Local:
         else:
             self.board.tell(run, "fails", f"{why_ended(code)}; it is tried once more")
             self._waiting.append(run)
+
+    def _give_up(self, run: Run, error: OSError) -> None:
+        """Leave a run whose folder cannot be written to; the others go their way."""
+        self.board.tell(run, "left", f"{error.filename or run.folder} cannot be written ({error.strerror})")
 
     def _look_elsewhere(self) -> None:
         for run in list(self._elsewhere):

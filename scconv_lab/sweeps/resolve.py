@@ -11,10 +11,8 @@ from scconv_lab.config import expand_arguments
 from scconv_lab.errors import UserError
 from scconv_lab.fit.dry import FitParser, build_classifier, build_data
 from scconv_lab.run_folder.configuration import identify, identify_by_scheme_1, processes_of
+from scconv_lab.run_folder.layout import RUNS, SWEEPS, RunFolder
 from scconv_lab.sweeps.grid import Arm
-
-FOLDER = "sweeps"
-"""Folder of all sweeps' runs within `trainer.default_root_dir`: what two sweeps have in common is run once."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,11 @@ class Run:
     def folder(self) -> Path:
         """Where it leaves everything."""
         return self.root / self.id
+
+    @property
+    def files(self) -> RunFolder:
+        """The names of what it leaves."""
+        return RunFolder(self.folder)
 
     @property
     def processes(self) -> int | None:
@@ -99,7 +102,7 @@ def _folder_name(config: dict[str, Any], defaults: dict[str, Any]) -> str:
 
 def _for_a_sweep(config: dict[str, Any]) -> dict[str, Any]:
     trainer = config["trainer"]
-    root = Path(trainer["default_root_dir"] or "runs") / FOLDER
+    root = Path(trainer["default_root_dir"] or RUNS) / SWEEPS
     return {**config, "trainer": {**trainer, "default_root_dir": str(root), "enable_progress_bar": False}}
 
 

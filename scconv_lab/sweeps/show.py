@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
-from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -15,10 +14,12 @@ from rich.text import Text
 from scconv_lab.errors import DIVERGED, DONE, ENDED_BY_REQUEST, FAILED, MISTAKE
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.resolve import Run
+from scconv_lab.terminal.tables import fit, new_table, print_fitted
 
 _LOG_LINES = 8
 _REACHED = ("val/acc1", "test/acc1")
 _TEXTS = ("arm", "run", "state", "found")
+_FOLDED = ("arm", "found")
 _WHY = {
     DONE: "ended before it was finished",
     FAILED: "crashed",
@@ -87,13 +88,14 @@ class Board:
                 Text(run.arm.name),
                 str(run.seed),
                 run.id,
-                f"{progress.epoch}/{progress.epochs}" if progress.epochs else "",
+                str(progress),
                 f"{accuracy:.4f}" if accuracy is not None else "",
                 duration(seconds),
                 duration(left) if left is not None else "",
             )
         table.caption = f"{waiting} waiting{self._left(lefts, waiting)}"
         table.caption_justify = "left"
+        fit(table, self._console.width)
         self._live.update(table, refresh=True)
 
     def _left(self, lefts: Sequence[float], waiting: int) -> str:
@@ -109,7 +111,7 @@ def print_arms(runs: Sequence[Run]) -> None:
     other = 0
     for arm_runs in by_arm(runs):
         found = [results for run in arm_runs if (results := ledger.results(run))]
-        other += sum(bool(ledger.results(run)) and ledger.by_other_code(run) for run in arm_runs)
+        other += sum(bool(ledger.made_otherwise(run)) for run in arm_runs)
         accuracies = [results["test/acc1"] for results in found if "test/acc1" in results]
         table.add_row(
             Text(arm_runs[0].arm.name),
@@ -119,10 +121,9 @@ def print_arms(runs: Sequence[Run]) -> None:
             f"{found[0]['params']:,}" if found else "",
             f"{found[0]['macs']:,}" if found else "",
         )
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+    print_fitted(table)
     if other:
-        print(f"{other} of these runs are of another commit or lock file than is here now")
+        print(f"{other} of these runs were made by other code or versions than are here now; --status says which")
 
 
 def print_runs(rows: Iterable[Sequence[str]], *columns: str) -> None:
@@ -130,7 +131,7 @@ def print_runs(rows: Iterable[Sequence[str]], *columns: str) -> None:
     table = _table(*columns)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(highlight=False, soft_wrap=True).print(table)
+    print_fitted(table)
 
 
 def print_failures(runs: Sequence[Run]) -> None:
@@ -140,7 +141,7 @@ def print_failures(runs: Sequence[Run]) -> None:
             continue
         codes = [attempt.get("code") for attempt in ledger.attempts(run)]
         print(f"\nfailed   arm {run.arm.name}, seed {run.seed}: {', then '.join(why_ended(code) for code in codes)}")
-        print(f"         {run.folder / ledger.LOG} ends in")
+        print(f"         {run.files.log} ends in")
         for line in ledger.last_lines(run, _LOG_LINES):
             print(f"         | {line}")
 
@@ -172,8 +173,5 @@ def why_ended(code: int | None) -> str:
 
 
 def _table(*columns: str) -> Table:
-    """Columns of text to the left, of numbers to the right; nothing wraps."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for name in columns:
-        table.add_column(name, justify="left" if name in _TEXTS else "right", no_wrap=True, overflow="ignore")
-    return table
+    """A table in which the arms' names, and what was found, are folded where the terminal is narrow."""
+    return new_table(columns, texts=_TEXTS, fold=_FOLDED)

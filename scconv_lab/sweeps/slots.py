@@ -67,9 +67,22 @@ def gpus(asked: str | None) -> list[str]:
             raise UserError(f"--gpus {asked} must name GPUs as CUDA_VISIBLE_DEVICES does, such as 0,1, none twice")
         return names
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible:
-        return visible.split(",")
-    return [str(index) for index in range(torch.cuda.device_count())]
+    if visible is None:
+        return [str(index) for index in range(torch.cuda.device_count())]
+    return _visible(visible)
+
+
+def _visible(names: str) -> list[str]:
+    """The GPUs that ``CUDA_VISIBLE_DEVICES`` names, as CUDA reads it: those before the first that is none.
+
+    An index below 0, and what is neither an index nor a UUID such as "GPU-..." or "MIG-...", hides the rest.
+    """
+    found: list[str] = []
+    for name in map(str.strip, names.split(",")):
+        if name in found or not (name.isdecimal() or name.startswith(("GPU-", "MIG-"))):
+            break
+        found.append(name)
+    return found
 
 
 def cores() -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from scconv_lab import shipped
-from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 from scconv_lab.sweeps import agents, ledger, slurm
 from scconv_lab.sweeps.estimate import plan_arms
 from scconv_lab.sweeps.file import SweepFile, read_sweep
@@ -67,6 +67,21 @@ class Sweep:
             if ledger.state(run) in ("failed", "stopped"):
                 ledger.forgive(run)
 
+    def redo_changed(self) -> None:
+        """Set aside what other code or versions have made, so that it is run again."""
+        for run in self.runs:
+            if why := ledger.made_otherwise(run):
+                ledger.set_aside(run)
+                print(f"again    {run.arm.name}, seed {run.seed}: {why}")
+
+    def say_what_changed(self) -> None:
+        """Print which of the runs that are done were made by other code or versions."""
+        changed = [(run, why) for run in self.runs if (why := ledger.made_otherwise(run))]
+        for run, why in changed:
+            print(f"changed  {run.arm.name}, seed {run.seed}: {why}")
+        if changed:
+            print(f"         {len(changed)} runs count as done all the same; --redo-changed runs them again")
+
     def launch(self, *, gpus: str | None = None, workers: int | None = None) -> int:
         """Run what is not done on this machine, and print the table of arms.
 
@@ -76,6 +91,7 @@ class Sweep:
         """
         states = Counter(self.states().values())
         print(f"sweep    {self.file.name}, {len(self.runs)} runs: {_counted(states)}")
+        self.say_what_changed()
         with Board(self.runs) as board:
             local = Local(
                 self.runs,
@@ -91,7 +107,7 @@ class Sweep:
         left = Counter(self.states().values())
         if local.signum and left["done"] < len(self.runs):
             name = signal.Signals(local.signum).name
-            print(f"\nended by {name}: {_counted(left)}; the same command goes on")
+            print(f"\nended by {name}: {_counted(left)}; the same command resumes it")
             return 128 + local.signum
         return 0 if left["done"] + left["stopped"] == len(self.runs) else 1
 
@@ -105,6 +121,7 @@ class Sweep:
         states = self.states()
         todo = [run for run in self.runs if states[run.id] in ("new", "interrupted")]
         print(f"sweep    {self.file.name}, {len(self.runs)} runs: {_counted(Counter(states.values()))}")
+        self.say_what_changed()
         if not todo:
             return 0
         self._tell_what_is_for_here()
@@ -132,7 +149,7 @@ class Sweep:
         shared = any(run.arm.resources.runs_per_gpu > 1 for run in self.runs)
         for key, asked in (("early_stop", self.file.early_stop), ("resources.runs_per_gpu", shared)):
             if asked:
-                print(f"note     `{key}` is for --launcher local, and not heeded")
+                print(f"note     `{key}` only works with --launcher local; ignored here")
 
     def print_status(self) -> int:
         """Print what has become of each run."""
@@ -147,12 +164,13 @@ class Sweep:
                     str(run.seed),
                     run.id,
                     states[run.id],
-                    f"{progress.epoch}/{progress.epochs}" if progress.epochs else "",
+                    str(progress),
                     f"{accuracy:.4f}" if accuracy is not None else "",
                     f"{reached['test/acc1']:.4f}" if "test/acc1" in reached else "",
-                    "other code"
-                    if reached and ledger.by_other_code(run)
-                    else ledger.stopped_early(run) or jobs.get(run.id, ""),
+                    ledger.damage(run)
+                    or ledger.made_otherwise(run)
+                    or ledger.stopped_early(run)
+                    or jobs.get(run.id, ""),
                 ]
             )
         print_runs(rows, "arm", "seed", "run", "state", "epoch", "val/acc1", "test/acc1", "found")
@@ -186,6 +204,7 @@ class Sweep:
                 sources.add(plan.source)
         print_runs(rows, "arm", "seed", "run", "state", "params", "MACs", "time")
         print(f"\n{_counted(Counter(self.states().values()))}")
+        self.say_what_changed()
         if sources:
             print(f"to do    {device_seconds / 3600:.2f} device-hours, by {' and '.join(sorted(sources))}")
         if unknown:

@@ -88,12 +88,12 @@ while [ ! -e "$folder/results.json" ]; do
   fit
   if [ -n "$cancelled" ]; then
     say "was ended by SLURM" && exit 1
+  elif [ -e "$folder/results.json" ]; then
+    break
   elif [[ ! $code =~ ^($in_order)?$ ]]; then
     say "fails with exit code $code"
-  elif [ "$code" != 0 ]; then
+  else
     requeue "${code:+exit code }${code:-it did not end in time}"
-  elif [ ! -e "$folder/results.json" ]; then
-    say "ended before it was finished" && exit 1
   fi
 done
 say "is done"

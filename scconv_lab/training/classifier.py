@@ -1,5 +1,7 @@
 """The LightningModule of every experiment."""
 
+import inspect
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -11,20 +13,26 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from scconv_lab.data import IGNORE_INDEX
 from scconv_lab.errors import UserError
+from scconv_lab.messages import first_line
 from scconv_lab.models import Net
 from scconv_lab.models.pretrained import without_pretrained
+from scconv_lab.run_folder.checkpoint_io import load_verified
 from scconv_lab.surgery import SurgeryReport, apply_surgery
 from scconv_lab.training.metrics import accuracies
+from scconv_lab.training.schedules import Interval, as_lightning_takes_it
 from scconv_lab.training.spec import Spec, build, factory
+from scconv_lab.training.trust import require_trusted
 
 Batch = tuple[Tensor, Tensor]
+_WEIGHTS = {"state_dict", "current_model_state"}
+"""Where a checkpoint has weights; with weight averaging, the first is the average and the second the live weights."""
 
 
 class Classifier(LightningModule):
     """Trains a net, with or without units, to classify images.
 
     All arguments are plain values: a checkpoint holds them, and ``Classifier.load_from_checkpoint(path)`` rebuilds the
-    same net under weights_only, whether it came from the command line or from Python. Logs train/loss, val/loss,
+    same net, whether it came from the command line or from Python. Logs train/loss, val/loss,
     val/acc1, val/acc5 and the same of test, once an epoch; losses are mean cross-entropies per image, the training
     loss with label smoothing, the others without.
 
@@ -35,7 +43,10 @@ class Classifier(LightningModule):
         surgery: How units come into the net: ``{"unit": {"class_path": ...}, "sites": ..., "action": ...}``, the
             arguments of `scconv_lab.surgery.apply_surgery`; None, or a unit of None, leaves the net plain.
         optimizer: A ``torch.optim.Optimizer`` over all parameters; it may be left out where nothing is trained.
-        lr_scheduler: A ``torch.optim.lr_scheduler.LRScheduler``, stepped once an epoch; None keeps the learning rate.
+        lr_scheduler: A ``torch.optim.lr_scheduler.LRScheduler``; None keeps the learning rate. ReduceLROnPlateau
+            watches its ``monitor``; torch's own, which has none, val/loss (``mode: min``) or val/acc1 (``mode: max``).
+        lr_interval: How often the schedule moves: once an epoch, or once a step. OneCycleLR and CyclicLR are mostly
+            written for steps.
         label_smoothing: Share of the target that is spread over all classes while training; from 0 to below 1.
         channels_last: Keep weights and activations in the channels_last memory format: faster on GPUs with tensor
             cores, same results.
@@ -53,6 +64,7 @@ class Classifier(LightningModule):
         surgery: dict[str, Any] | None = None,
         optimizer: Spec | None = None,
         lr_scheduler: Spec | None = None,
+        lr_interval: Interval = "epoch",
         label_smoothing: float = 0.0,
         channels_last: bool = False,
     ):
@@ -65,6 +77,7 @@ class Classifier(LightningModule):
         self.image_shape = image_shape
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.lr_interval: Interval = lr_interval
         self.label_smoothing = label_smoothing
         self.net: Net = build("net", net, num_classes)
         self.surgery_report = _operate(self.net, **surgery) if surgery else None
@@ -76,10 +89,73 @@ class Classifier(LightningModule):
         self.test_loss, self.test_accuracies = MeanMetric(), accuracies(num_classes, prefix="test/")
 
     @classmethod
-    def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:
-        """Rebuild a classifier; the net's pretrained weights, which the checkpoint replaces, are not read."""
-        with without_pretrained():
-            return super().load_from_checkpoint(*args, **kwargs)
+    def load_from_checkpoint(  # pyrefly: ignore[bad-override]  # a file of hyper-parameters is no checkpoint
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = None,
+        *,
+        strict: bool | None = None,
+        weights_only: bool | None = True,
+        trust_code: bool = False,
+        **arguments: Any,
+    ) -> Self:
+        """Rebuild a classifier from a checkpoint.
+
+        Args:
+            checkpoint_path: The file.
+            map_location: Where the tensors go, as of ``torch.load``; None is where they were, or the CPU without a GPU.
+            strict: Whether the tensors have to be the net's, no more and no less; None does as True.
+            weights_only: Nothing but True, or None, which does the same.
+            trust_code: Whether the checkpoint may name classes and predicates outside the lab and its libraries,
+                whose modules are then imported: they run code. See `scconv_lab.training.trust`.
+            **arguments: Of the classifier; they replace the checkpoint's.
+
+        Raises:
+            UserError: (a ValueError) if the file is no checkpoint of this lab, asks for code that is not trusted, or
+                describes a net that cannot be built.
+        """
+        if weights_only is False:
+            raise UserError("`weights_only` (=False) must be true, as a pickle may run any code; leave it out")
+        if map_location is None and not torch.cuda.is_available():
+            map_location = "cpu"
+        checkpoint = load_verified(Path(checkpoint_path), map_location=map_location)
+        description = checkpoint["hyper_parameters"]
+        source = str(checkpoint_path)
+        classifier = cls.rebuild(description, source=source, trust_code=trust_code, **arguments)
+        classifier.on_load_checkpoint(checkpoint)
+        classifier.load_state_dict(checkpoint["state_dict"], strict=strict is not False)
+        device = next((tensor.device for tensor in checkpoint["state_dict"].values()), classifier.device)
+        return classifier.to(device)
+
+    @classmethod
+    def rebuild(cls, description: Any, *, source: str, trust_code: bool, **arguments: Any) -> Self:
+        """Build a classifier from the arguments that a file holds, with random weights for pretrained ones.
+
+        Args:
+            description: What the file holds.
+            source: The file, for the message.
+            trust_code: Whether it may name classes and predicates outside the lab and its libraries.
+            **arguments: They replace the file's.
+
+        Raises:
+            UserError: (a ValueError) if it asks for code that is not trusted, or no classifier can be built of it.
+        """
+        if not isinstance(description, dict) or not description.keys() <= inspect.signature(cls).parameters.keys():
+            names = ", ".join(map(str, description)) if isinstance(description, dict) else repr(description)
+            raise UserError(f"{source}: its description ({names}) is none of a net of this lab; give another file")
+        description = {key: value for key, value in description.items() if key not in arguments}
+        try:
+            if not trust_code:
+                require_trusted(description, source=source)
+            with without_pretrained():
+                return cls(**description, **arguments)
+        except UserError:
+            raise
+        except Exception as error:  # values of wrong types, which no parser has seen
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise UserError(
+                f"{source}: no net can be built of its description ({reason}); give another file"
+            ) from error
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the weights as an uncompiled net does."""
@@ -143,10 +219,8 @@ class Classifier(LightningModule):
         optimizer = build("optimizer", self.optimizer, self.parameters())
         if self.lr_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": build("lr_scheduler", self.lr_scheduler, optimizer)}
-
-
-_WEIGHTS = {"state_dict", "current_model_state"}  # the second beside an average, which takes the first's place
+        schedule = build("lr_scheduler", self.lr_scheduler, optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": as_lightning_takes_it(schedule, self.lr_interval)}
 
 
 def _uncompiled(name: str) -> str:

@@ -5,6 +5,9 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from scconv_lab.data import IGNORE_INDEX
 
+METRICS = {"train/loss": "min", "val/loss": "min", "val/acc1": "max", "val/acc5": "max"}
+"""The metrics that a fit logs each epoch, and which end of each is the better one."""
+
 
 def accuracies(num_classes: int, *, prefix: str) -> MetricCollection:
     """Top-1 and top-5 accuracy over samples, as ``acc1`` and ``acc5`` between 0 and 1.

@@ -11,9 +11,11 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.complexity import Cost, count_cost
 from scconv_lab.complexity.measure import Measurement, measure_all
-from scconv_lab.run_folder.files import write_whole
+from scconv_lab.run_folder.files import append_line, read_lines, write_whole
 from scconv_lab.run_folder.history import History
+from scconv_lab.run_folder.layout import RunFolder
 from scconv_lab.run_folder.provenance import provenance
+from scconv_lab.run_folder.source_code import changed_sources, source_hashes
 from scconv_lab.surgery import Edit, preflight
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.spec import Spec, import_class
@@ -37,15 +39,10 @@ def _class_name(spec: Spec) -> str:
 
 
 def _unit_name(unit: Spec) -> str:
-    defaults = inspect.signature(import_class(unit["class_path"])).parameters
+    defaults = inspect.signature(import_class("surgery.unit", unit["class_path"])).parameters
     changed = {key: value for key, value in (unit.get("init_args") or {}).items() if value != defaults[key].default}
     parts = [value if isinstance(value, str) else f"{key}{value}" for key, value in changed.items()]
     return "-".join([_class_name(unit), *parts])
-
-
-def history_file(run_dir: Path) -> Path:
-    """Where a run keeps the rows that it logs to W&B."""
-    return run_dir / "history.jsonl"
 
 
 class RunRecord(Callback):
@@ -74,6 +71,7 @@ class RunRecord(Callback):
         self.measure_cost = measure_cost
         self.resumed_at = resumed_at
         self.cost: Cost | None = None
+        self.code: dict[str, str] = {}
         self.measured: list[Measurement] = []
         self.warnings: list[str] = []
 
@@ -90,10 +88,12 @@ class RunRecord(Callback):
         if self.measure_cost and stage == "fit":
             self.measured = self._measure(trainer, pl_module)
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        write_whole(self.run_dir / "config.yaml", yaml.safe_dump(self.config, sort_keys=False))
+        if stage == "fit":
+            self._note_code()
+        write_whole(RunFolder(self.run_dir).config, yaml.safe_dump(self.config, sort_keys=False))
         figures = {f"complexity/{key}": value for key, value in self.cost.figures().items()} | _perf(self.measured)
         for logger in trainer.loggers:
-            logger.log_hyperparams({**self.config, **provenance(), "preflight": self.warnings})
+            logger.log_hyperparams({**self.config, **provenance(), "code": self.code, "preflight": self.warnings})
             logger.log_metrics(figures, step=0)
             if isinstance(logger, WandbLogger):
                 rows = [*self.cost.rows(), *(row for measured in self.measured for row in measured.rows())]
@@ -103,7 +103,19 @@ class RunRecord(Callback):
                     edits = [list(dataclasses.astuple(edit)) for edit in report.edits]
                     logger.log_table("surgery", columns, edits, step=0)
                 if stage == "fit":
-                    logger.go_on_with(History(history_file(self.run_dir)), before=self.resumed_at)
+                    logger.go_on_with(History(RunFolder(self.run_dir).history), before=self.resumed_at)
+
+    def _note_code(self) -> None:
+        """Note the hashes of the sources, and warn where an earlier process of the run had others."""
+        file, here = RunFolder(self.run_dir).code, source_hashes(self.config)
+        noted = read_lines(file)
+        if not noted or noted[-1] != here:
+            noted.append(here)
+            append_line(file, here)
+        self.code = here if len(noted) == 1 else {"changed within the run": str(len(noted))}
+        if len(noted) > 1:
+            changed = ", ".join(changed_sources(noted[-2], here))
+            self.warnings.append(f"the code changed after this run began: {changed}; its result is of both")
 
     def _measure(self, trainer: Trainer, model: Classifier) -> list[Measurement]:
         data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it

@@ -58,7 +58,7 @@ def test_the_table(cost):
     assert "params    39,738, all trainable" in lines
     assert "MACs      428,672 = 857,344 FLOPs" in lines
     assert re.search(r"^convolution +428,032 +428,032 +\+0 *$", printed, re.M)
-    assert re.search(r"^biases +0 +1,802 +\+1,802 \(1\)$", printed, re.M)
+    assert re.search(r"^biases +0 +1,802 +\+1,802 +\(1\)$", printed, re.M)
     assert "(1) torchinfo counts one for each value that a bias is added to" in lines
     assert re.search(r"^ScConv\.sru +3 +224 +0 ", printed, re.M)
     assert lines[-1].startswith("measured  not asked for; --device cpu")

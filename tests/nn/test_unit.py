@@ -8,15 +8,7 @@ from torch import nn
 
 from scconv_lab.errors import UserError
 from scconv_lab.nn import CRU, READINGS, SRU, ScConv, Unit
-from scconv_lab.nn.unit import (
-    GEOMETRY,
-    choose_one_of,
-    divisors,
-    nearest_first,
-    require_choice,
-    require_positive,
-    stride_pool,
-)
+from scconv_lab.nn.unit import GEOMETRY, divisors, nearest_first, stride_pool
 
 UNITS = {"SRU": SRU, "CRU": CRU, "ScConv": ScConv} | {
     name: lambda channels, arguments=arguments: ScConv(channels, **arguments) for name, arguments in READINGS.items()
@@ -92,25 +84,6 @@ def test_divisors():
     assert divisors(12) == [1, 2, 3, 4, 6, 12]
     assert divisors(12, 18) == [1, 2, 3, 6]
     assert divisors(1) == [1]
-
-
-def test_choose_one_of_shortens():
-    assert choose_one_of([1, 2]) == "choose one of 1, 2"
-    assert choose_one_of(range(1, 9)) == "choose one of 1, 2, 3, 4, 5, 6, 7, 8"
-    assert choose_one_of(range(1, 10)) == "choose one of 1, 2, 3, 4, 5, 6, 7, 8, ..."
-    assert choose_one_of("abc", shown=2) == "choose one of a, b, ..."
-
-
-def test_require_choice():
-    require_choice("fusion", "joint", ("pairwise", "joint"))
-    with pytest.raises(UserError, match=r"^`fusion` \(=None\) must be one of 'pairwise', 'joint'$"):
-        require_choice("fusion", None, ("pairwise", "joint"))
-
-
-def test_require_positive():
-    require_positive("groups", 1)
-    with pytest.raises(UserError, match=r"^`groups` \(=0\) must be a whole number of at least 1$"):
-        require_positive("groups", 0)
 
 
 def test_user_error_is_a_value_error():

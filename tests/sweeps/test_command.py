@@ -157,8 +157,8 @@ def test_what_only_the_local_launcher_heeds_is_told(
     assert sweep("--launcher", *launcher, **for_here) == 0
     notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note ")]
     assert notes == [
-        "note     `early_stop` is for --launcher local, and not heeded",
-        "note     `resources.runs_per_gpu` is for --launcher local, and not heeded",
+        "note     `early_stop` only works with --launcher local; ignored here",
+        "note     `resources.runs_per_gpu` only works with --launcher local; ignored here",
     ]
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +17,7 @@ from jsonargparse import Namespace
 from scconv_lab.run_folder import lock
 from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.run_folder.resume import write_results
+from scconv_lab.run_folder.source_code import source_hashes
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.file import Resources
 from scconv_lab.sweeps.grid import Arm
@@ -79,7 +80,7 @@ def test_results_are_the_only_mark_of_being_done(begun: Run) -> None:
     assert ledger.results(begun) == {}
     write_results(begun.folder, {"test/acc1": 0.9})
     assert ledger.state(begun) == "done"
-    assert ledger.results(begun) == {"test/acc1": 0.9}
+    assert ledger.results(begun) == {"schema": 1, "test/acc1": 0.9}
 
 
 def test_a_run_that_a_process_has_is_running_until_that_dies(begun: Run) -> None:
@@ -109,7 +110,7 @@ def test_two_failures_make_a_run_failed(begun: Run, code: int | None) -> None:
     assert ledger.state(begun) == "failed"
 
 
-@pytest.mark.parametrize("code", [0, 4, 130, 138, 143])
+@pytest.mark.parametrize("code", [4, 130, 138, 143])
 def test_an_end_in_order_is_no_failure(begun: Run, code: int) -> None:
     ledger.note(begun, code=1)
     for _ in range(5):
@@ -155,7 +156,7 @@ def test_without_attempts_nothing_is_known(run: Run) -> None:
     assert ledger.failures(run) == 0
     assert ledger.seconds(run) is None
     assert ledger.last_lines(run, 3) == []
-    assert ledger.progress(run) == ledger.Progress(0, (), {})
+    assert ledger.progress(run) == ledger.Progress()
     assert not run.root.exists()
 
 
@@ -198,80 +199,160 @@ def test_a_new_run_takes_another_layout_and_one_that_has_begun_keeps_its_own(run
     assert ledger.layout(run)["devices"] == 1
 
 
-def test_another_commit_or_other_versions_are_noticed(begun: Run) -> None:
-    here = {key: provenance()[key] for key in ("git_commit", "lock_hash")}
-    write_results(begun.folder, here)
-    assert not ledger.by_other_code(begun)
-    for key in here:
-        write_results(begun.folder, here | {key: "other"})
-        assert ledger.by_other_code(begun)
+class TestMadeOtherwise:
+    """Which finished runs other code has made, and how that is said."""
+
+    @pytest.fixture
+    def here(self, run: Run) -> dict[str, object]:
+        return {key: provenance()[key] for key in ("git_commit", "lock_hash")} | {"code": source_hashes(run.config)}
+
+    def test_nothing_is_said_of_the_same_code(self, run: Run, here: dict[str, object]) -> None:
+        run.folder.mkdir(parents=True)
+        assert ledger.made_otherwise(run) == ""
+        write_results(run.folder, here)
+        assert ledger.made_otherwise(run) == ""
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"code": {"scconv_lab": "other"}}, "other code: scconv_lab"),
+            ({"code": {}}, "other code: scconv_lab"),
+            ({"lock_hash": "other"}, "other versions: uv.lock"),
+            ({"git_commit": "other"}, ""),  # the sources say whether another commit is other code
+            ({"git_commit": "other", "code": None}, "other code: another commit"),
+        ],
+    )
+    def test_what_differs_is_named(
+        self, changed: dict[str, object], said: str, run: Run, here: dict[str, object]
+    ) -> None:
+        run.folder.mkdir(parents=True)
+        write_results(run.folder, here | changed)
+        assert ledger.made_otherwise(run) == said
+
+    def test_other_defaults_are_named(self, begun: Run, here: dict[str, object]) -> None:
+        write_results(begun.folder, here)
+        begun.files.config.write_text("seed_everything: 0\ntrainer: {inference_mode: false}\n")
+        begun.config["trainer"]["inference_mode"] = True
+        assert ledger.made_otherwise(begun) == ("other defaults: trainer.inference_mode is False there and True here")
+
+    def test_what_is_set_aside_is_new_and_keeps_what_it_left(self, begun: Run, here: dict[str, object]) -> None:
+        for count in (1, 2):
+            write_results(begun.folder, here)
+            ledger.set_aside(begun)
+            assert ledger.state(begun) == "new"
+            assert (begun.root / f"replaced/{begun.id}-{count}/results.json").is_file()
+            assert begun.files.times_replaced == count
+            begun.folder.mkdir()
 
 
-def write_log(run: Run, *processes: str) -> None:
-    """What the run's processes have printed, each under the command that started it."""
-    run.folder.mkdir(parents=True, exist_ok=True)
-    log = "".join(f"\n$ scconv-lab fit --config {ledger.run_file(run)}\n{printed}" for printed in processes)
-    (run.folder / ledger.LOG).write_text(log)
+class TestDamage:
+    """A damaged file of one run is named, and is that run's affair alone."""
+
+    @pytest.mark.parametrize(
+        "content", ["", "{", "[]", "3", '"x"', "garbage}", '{"test/acc1": "high"}', "\0\0}", "[" * 9999]
+    )
+    def test_results_that_are_none(self, begun: Run, content: str) -> None:
+        begun.files.results.write_text(content)
+        assert ledger.state(begun) == "damaged"
+        assert str(begun.files.results) in ledger.damage(begun)
+        assert ledger.results(begun) == {}
+        assert ledger.made_otherwise(begun) == ""
+
+    def test_results_of_a_later_version_ask_for_an_update(self, begun: Run) -> None:
+        begun.files.results.write_text('{"schema": 99}')
+        assert "schema 99" in ledger.damage(begun)
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "3", '"x"', "garbage}", '{"code": "x"}', '{"code": 1}\n\0\0}'])
+    def test_attempts_that_are_none_are_passed_over(self, begun: Run, content: str) -> None:
+        begun.files.attempts.write_text(content)
+        assert ledger.state(begun) == "interrupted"
+        assert ledger.failures(begun) == ('{"code": 1}' in content)
+        ledger.note(begun, code=1)
+        assert ledger.failures(begun) == 1 + ('{"code": 1}' in content)
+
+    @pytest.mark.parametrize("name", ["results", "lock", "config", "launched", "attempts", "progress"])
+    def test_a_folder_in_the_place_of_a_file(self, run: Run, name: str) -> None:
+        file = getattr(run.files, name)
+        file.mkdir(parents=True)
+        assert ledger.state(run) in ("damaged", "new")
+        assert ledger.progress(run) == ledger.Progress()
+
+    @pytest.mark.parametrize("name", ["config", "launched"])
+    def test_a_configuration_that_is_none(self, begun: Run, name: str) -> None:
+        getattr(begun.files, name).write_text("[1, 2")
+        assert ledger.state(begun) == "damaged"
+
+    def test_a_folder_that_vanished_can_be_noted_in(self, begun: Run) -> None:
+        shutil.rmtree(begun.folder)
+        ledger.note(begun, code=1)
+        assert (ledger.state(begun), ledger.failures(begun)) == ("new", 1)
 
 
-def up_to(output: str, epoch: int, *, behind: int = 0) -> str:
-    """What a run has printed when an epoch is done, but for the lines of those before."""
-    heads = [f"epoch {number}/" for number in range(behind + 1, epoch + 1)]
-    lines = output.splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith("epoch ") or line.startswith(tuple(heads)))
+def test_a_run_that_ends_well_and_leaves_nothing_has_failed(begun: Run) -> None:
+    ledger.note(begun, code=0)
+    assert ledger.state(begun) == "interrupted"
+    ledger.note(begun, code=0)
+    assert ledger.state(begun) == "failed"
 
 
-def test_progress_is_read_from_what_a_run_prints(run: Run, quick_run: Printed) -> None:
-    accuracies = dict(enumerate(quick_run.console("val/acc1"), start=1))
-    assert len(accuracies) == 15
-    for epoch in (1, 9, 10, 15):
-        write_log(run, up_to(quick_run.output, epoch))
-        progress = ledger.progress(run)
-        assert (progress.epoch, progress.epochs) == (epoch, 15)
-        assert progress.accuracies == {number: accuracies[number] for number in range(1, epoch + 1)}
-        assert len(progress.seconds) == epoch
-        assert progress.seconds_left == pytest.approx((15 - epoch) * sum(progress.seconds) / epoch)
+class TestProgress:
+    """How far a run has come, by what its processes wrote."""
 
+    def write(self, run: Run, *lines: dict[str, object] | str) -> ledger.Progress:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        run.files.progress.write_text("\n".join(texts))
+        return ledger.progress(run)
 
-def test_before_the_first_epoch_is_done_no_time_is_known(run: Run, quick_run: Printed) -> None:
-    write_log(run, up_to(quick_run.output, 0))
-    assert ledger.progress(run) == ledger.Progress(0, (), {})
-    assert ledger.progress(run).seconds_left is None
+    def line(self, epoch: int, **changed: object) -> dict[str, object]:
+        whole = {
+            "epoch": epoch,
+            "epochs": 15,
+            "step": 19 * epoch,
+            "steps": None,
+            "seconds": 2.0,
+            "val/acc1": epoch / 20,
+        }
+        return whole | changed
 
+    def test_it_is_what_a_run_printed(self, run: Run, quick_run: Printed) -> None:
+        lines = (quick_run.folder / "progress.jsonl").read_text().splitlines()
+        for epoch in (1, 9, 15):
+            progress = self.write(run, *lines[:epoch])
+            assert (progress.epoch, progress.epochs, str(progress)) == (epoch, 15, f"{epoch}/15")
+            assert [round(value, 4) for value in progress.accuracies.values()] == quick_run.console("val/acc1")[:epoch]
+            assert progress.seconds_left == pytest.approx((15 - epoch) * sum(progress.seconds) / epoch)
 
-def test_a_run_that_goes_on_is_as_far_as_all_its_processes_and_as_fast_as_the_last(
-    run: Run, quick_run: Printed
-) -> None:
-    first, second = up_to(quick_run.output, 4), up_to(quick_run.output, 6, behind=3)
-    write_log(run, first, second)
-    progress = ledger.progress(run)
-    accuracies = dict(enumerate(quick_run.console("val/acc1"), start=1))
-    assert progress.accuracies == {number: accuracies[number] for number in range(1, 7)}
-    seconds = re.findall(r"^epoch [456]/.* ([\d.]+) s$", quick_run.output, re.MULTILINE)
-    assert progress.seconds == tuple(map(float, seconds))
-    assert progress.seconds_left == pytest.approx(9 * sum(progress.seconds) / 3)
-    write_log(run, first, up_to(quick_run.output, 3))
-    assert ledger.progress(run).epoch == 4
-    write_log(run, first, "")
-    assert ledger.progress(run).seconds_left is None
+    def test_before_the_first_epoch_nothing_is_known(self, run: Run) -> None:
+        assert ledger.progress(run) == self.write(run) == ledger.Progress()
+        assert ledger.Progress().seconds_left is None
+        assert str(ledger.Progress()) == ""
 
+    def test_an_epoch_done_twice_counts_as_it_was_last(self, run: Run) -> None:
+        progress = self.write(run, self.line(1), self.line(2), self.line(1, **{"val/acc1": 0.125}))
+        assert progress.accuracies == {1: 0.125, 2: 0.1}
+        assert progress.epoch == 2
 
-def test_an_epoch_done_twice_counts_as_it_was_last(run: Run, quick_run: Printed) -> None:
-    line = next(line for line in quick_run.output.splitlines() if line.startswith("epoch 1/"))
-    again = re.sub(r"val/acc1 \S+", "val/acc1 0.1250", line)
-    write_log(run, f"{line}\n", f"{again}\n")
-    assert ledger.progress(run).accuracies == {1: 0.125}
+    def test_an_epoch_without_validation_has_no_accuracy(self, run: Run) -> None:
+        assert self.write(run, self.line(1), self.line(2, **{"val/acc1": None})).accuracies == {1: 0.05}
 
+    def test_a_run_that_steps_end_is_shown_in_steps(self, run: Run) -> None:
+        progress = self.write(run, self.line(3, epochs=None, step=50, steps=200))
+        assert str(progress) == "step 50/200"
+        assert progress.seconds_left == pytest.approx(6.0)
 
-def test_long_runs_and_slow_epochs_are_read_too(run: Run, quick_run: Printed) -> None:
-    line = next(line for line in quick_run.output.splitlines() if line.startswith("epoch 1/15 "))
-    write_log(run, re.sub(r"[\d.]+ s$", "12345.6 s", line.replace("epoch 1/15 ", "epoch 1000/12000 ")) + "\n")
-    progress = ledger.progress(run)
-    assert (progress.epoch, progress.epochs, progress.seconds) == (1000, 12000, (12345.6,))
+    def test_the_sooner_of_both_ends_it(self, run: Run) -> None:
+        assert self.write(run, self.line(3, epochs=30, step=50, steps=100)).seconds_left == pytest.approx(2.0)
+
+    @pytest.mark.parametrize(
+        "damaged", ["", "{", "[]", "3", "\0", '{"epoch": 2}', '{"epoch": "x"}', '{"epoch": 3, "ep']
+    )
+    def test_a_damaged_line_is_passed_over(self, run: Run, damaged: str) -> None:
+        assert self.write(run, damaged, self.line(1), damaged).epoch == 1
 
 
 def test_last_lines_leave_out_empty_ones_and_bear_any_byte(run: Run) -> None:
-    write_log(run, "")
-    (run.folder / ledger.LOG).write_bytes(b"$ x\none\n\n  \ntwo \xff\nthree\n\n")
+    run.folder.mkdir(parents=True)
+    run.files.log.write_bytes(b"$ x\none\n\n  \ntwo \xff\nthree\n\n")
     assert ledger.last_lines(run, 2) == ["two \ufffd", "three"]
     assert ledger.last_lines(run, 9) == ["$ x", "one", "two \ufffd", "three"]

@@ -43,6 +43,15 @@ def test_gpus_are_those_asked_for_or_visible(monkeypatch: pytest.MonkeyPatch) ->
     assert gpus("0, 3") == ["0", "3"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     assert gpus(None) == ["2", "5"]
+    for visible, seen in (
+        ("", []),
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("1,-1,2", ["1"]),
+        (" 0 , GPU-8a ", ["0", "GPU-8a"]),
+    ):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert gpus(None) == seen
     for wrong in ("", "0,", "1,1"):
         with pytest.raises(UserError, match=f"--gpus {wrong} must name GPUs"):
             gpus(wrong)

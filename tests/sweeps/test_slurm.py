@@ -293,7 +293,7 @@ def test_a_task_runs_what_a_person_would(task: Task) -> None:
     assert words.startswith("--kill-on-bad-exit=1 ")
     assert words.endswith(f"scconv-lab fit --config {task.folder}/run.yaml")
     by_hand = shlex.join(task.job.runs[0].by_hand)
-    assert (task.folder / ledger.LOG).read_text() == (
+    assert (task.folder / "log.txt").read_text() == (
         f"\n$ scconv-lab fit --config {task.folder}/run.yaml\n# by hand: scconv-lab {by_hand}\ntrained\n"
     )
     (attempt,) = ledger.attempts(task.job.runs[0])
@@ -433,7 +433,7 @@ def there(real: Cluster, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def log(run: Run) -> str:
-    file = run.folder / ledger.LOG
+    file = run.files.log
     return file.read_text() if file.exists() else ""
 
 

@@ -13,8 +13,8 @@ def test_builds_the_class_with_its_arguments() -> None:
 
 
 def test_arguments_may_be_left_out() -> None:
-    assert isinstance(build("x", {"class_path": "torch.nn.ReLU"}), torch.nn.ReLU)
-    assert isinstance(build("x", {"class_path": "torch.nn.ReLU", "init_args": None}), torch.nn.ReLU)
+    assert isinstance(build("surgery.unit", {"class_path": "torch.nn.ReLU"}), torch.nn.ReLU)
+    assert isinstance(build("surgery.unit", {"class_path": "torch.nn.ReLU", "init_args": None}), torch.nn.ReLU)
 
 
 def test_a_refused_value_names_key_and_class() -> None:
@@ -29,18 +29,20 @@ def test_a_spec_without_a_class_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("class_path", "init_args", "reason"),
+    ("key", "class_path", "init_args", "reason"),
     [
-        ("torch.nn.BatchNorm2d", {"num_features": -3}, "negative dimension"),
-        ("torch.nn.BatchNorm2d", {"num_features": 10**30}, "Overflow"),
-        ("torch.nn.BatchNorm2d", {"num_features": "x"}, ""),
-        ("scconv_lab.models.ResNeXt", {"num_classes": 10, "width_per_group": -64}, "negative dimension"),
+        ("surgery.unit", "torch.nn.BatchNorm2d", {"num_features": -3}, "negative dimension"),
+        ("surgery.unit", "torch.nn.BatchNorm2d", {"num_features": 10**30}, "Overflow"),
+        ("surgery.unit", "torch.nn.BatchNorm2d", {"num_features": "x"}, ""),
+        ("net", "scconv_lab.models.ResNeXt", {"num_classes": 10, "width_per_group": -64}, "negative dimension"),
     ],
 )
-def test_what_a_library_refuses_is_the_users(class_path: str, init_args: dict[str, object], reason: str) -> None:
-    message = rf"^`net` \({class_path}\) cannot be built of these values: .*{reason}"
+def test_what_a_library_refuses_is_the_users(
+    key: str, class_path: str, init_args: dict[str, object], reason: str
+) -> None:
+    message = rf"^`{key}` \({class_path}\) cannot be built of these values: .*{reason}"
     with pytest.raises(UserError, match=message) as error:
-        build("net", {"class_path": class_path, "init_args": init_args})
+        build(key, {"class_path": class_path, "init_args": init_args})
     assert "\n" not in str(error.value)
 
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from scconv_lab.cli import main
-from scconv_lab.fit import own_code
-from scconv_lab.fit.own_code import make_importable, own_folders
+from scconv_lab.training import own_code
+from scconv_lab.training.own_code import make_importable, own_folders
 from tests.runs import REPOSITORY, Run
 
 UNIT = """\
