@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "write a checkpoint's net as ONNX, torch.export or safetensors, and check the file",
     "doctor": "look for what a run would stumble over, and say what to do",
     "init": "copy the configurations and experiments of the package to a folder, to be edited",
+    "completion": "print a script by which bash or zsh completes commands, keys and files",
 }
 
 _LONGEST = 800  # characters of a message, which quotes the value that was given
@@ -29,7 +30,7 @@ _HELP = f"""usage: scconv-lab COMMAND [--config FILE ...] [--KEY VALUE ...]
 What SRU, CRU and ScConv (SCConv, CVPR 2023) buy, where, and at what cost.
 
 commands:
-{"".join(f"  {name:<10}{text}{chr(10)}" for name, text in COMMANDS.items())}
+{"".join(f"  {name:<12}{text}{chr(10)}" for name, text in COMMANDS.items())}
 options:
   --config FILE   an experiment or a part of one; several are merged, the last wins
   --KEY VALUE     overrides one key, such as --optimizer.lr 0.1 or --seed_everything 1
@@ -76,6 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from scconv_lab.init.command import run as init
 
             return init(arguments[1:])
+        if arguments[0] == "completion":
+            from scconv_lab.completion.command import run as completion
+
+            return completion(arguments[1:], commands=COMMANDS, main=main)
         expanded, experiment = expand_arguments(arguments)
         if arguments[0] == "doctor":
             from scconv_lab.doctor import run as doctor

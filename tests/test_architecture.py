@@ -37,7 +37,8 @@ LAW = {
     "doctor": {"errors", "terminal", "shipped", "data", "run_folder", "training", "fit"},
     "sweeps": {"errors", "terminal", "shipped", "config", "complexity", "run_folder", "fit"},
     "init": {"errors", "shipped"},
-    "cli": {"errors", "config", "export", "fit", "cost", "doctor", "sweeps", "init"},
+    "completion": {"errors", "shipped", "fit"},
+    "cli": {"errors", "config", "export", "fit", "cost", "doctor", "sweeps", "init", "completion"},
     "__main__": {"cli"},
 }
 
@@ -47,6 +48,10 @@ LIBRARIES = {
     "wandb": {"training/tracking.py"},
     "triton": set(),
 }
+
+POSIX_ONLY = {"fcntl", "resource", "termios", "pwd", "grp", "tty", "pty", "syslog", "readline", "curses", "crypt"}
+POSIX_CALLS = ["setsid", "killpg", "getpgid", "fork", "forkpty", "sched_getaffinity", "WNOHANG", "mkfifo"]
+POSIX_SIGNALS = ["SIGUSR1", "SIGUSR2", "SIGKILL", "SIGHUP", "SIGALRM", "setitimer"]
 
 
 def imports(path, package):
@@ -165,6 +170,7 @@ def test_what_the_law_allows_passes(tmp_path, file, source):
 def loaded(*steps):
     """The libraries that a fresh interpreter loads with each of several steps, beyond those before."""
     watched = {"torch", "torchvision", "lightning", "pytorch_lightning", "wandb", "triton", "matplotlib", "sklearn"}
+    watched |= {"timm", "onnx", "onnxruntime", "onnxscript"}
     show = f"print('loaded', *({watched!r} & {{*sys.modules}}))"
     program = "\n".join(["import sys", *(line for step in steps for line in (step, show))])
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=PACKAGE.parent)
@@ -174,16 +180,49 @@ def loaded(*steps):
     return [after - before for before, after in zip([set(), *seen], seen, strict=False)]
 
 
-def test_units_load_torch_alone_and_nets_no_trainer():
+def test_units_and_surgery_load_torch_only_and_nets_no_trainer():
     torch, units, nets = loaded(
         "import torch",
-        "import scconv_lab, scconv_lab.ops, scconv_lab.nn",
-        "import scconv_lab.models, scconv_lab.surgery, scconv_lab.complexity",
+        "import scconv_lab, scconv_lab.ops, scconv_lab.nn, scconv_lab.surgery",
+        "import scconv_lab.models, scconv_lab.complexity",
     )
     assert "torch" in torch
     assert units == set()
     assert "torchvision" in nets
     assert nets.isdisjoint({"lightning", "pytorch_lightning", "wandb"})
+
+
+def test_modules_of_posix_only_are_imported_in_one_place():
+    """Which guards the import: all else is imported on Windows too."""
+    found = {
+        (str(path.relative_to(PACKAGE)), name)
+        for path in PACKAGE.rglob("*.py")
+        for _, name in imports(path, PACKAGE)
+        if name.partition(".")[0] in POSIX_ONLY
+    }
+    assert found == {("run_folder/file_lock.py", "fcntl")}
+
+
+@pytest.mark.slow
+def test_every_module_is_imported_without_posix():
+    """By a process that lacks what Windows lacks."""
+    program = f"""
+import importlib, multiprocessing.context, os, pkgutil, signal, sys
+import lightning.pytorch.cli, rich.live, sklearn.model_selection, timm, torchinfo, torchvision, wandb
+sys.modules.update(dict.fromkeys({sorted(POSIX_ONLY)}))
+for module, names in {{os: {POSIX_CALLS}, signal: {POSIX_SIGNALS}}}.items():
+    for name in names:
+        delattr(module, name)
+for start in ("fork", "forkserver"):
+    del multiprocessing.context._concrete_contexts[start]
+import scconv_lab
+for module in pkgutil.walk_packages(scconv_lab.__path__, "scconv_lab."):
+    importlib.import_module(module.name)
+print("imported", len([name for name in sys.modules if name.startswith("scconv_lab.")]))
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert finished.returncode == 0, finished.stderr
+    assert int(finished.stdout.split()[-1]) > 100
 
 
 def test_the_command_answers_without_torch():

@@ -317,6 +317,20 @@ def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return printed.err
 
 
+@pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])
+def test_onnx_without_its_libraries_names_what_installs_them(
+    missing: str, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, _ = checkpoint("SRU")
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["export", "--ckpt", str(path), "--format", "onnx"]) == 2
+    error = capsys.readouterr().err
+    assert f"writing .onnx needs {missing}: not installed; `uv sync --extra export`" in error
+    assert "`pip install 'scconv-lab[export]'`" in error
+    assert error.count("\n") == 1
+    assert not path.with_suffix(".onnx").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -412,7 +426,7 @@ sys.exit("torch" in sys.modules)
 
 def test_the_commands_help_lists_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    assert "  export    write a checkpoint's net as ONNX" in capsys.readouterr().out
+    assert "  export      write a checkpoint's net as ONNX" in capsys.readouterr().out
 
 
 @pytest.mark.slow

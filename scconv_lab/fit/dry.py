@@ -95,6 +95,12 @@ class FitParser(LabCLI):
         super().parse_arguments(self.parser, ["fit", *arguments])
         return self.settings
 
+    def keys(self) -> list[str]:
+        """List every key of a fit, dotted, and the arguments of each class that can be named."""
+        parser = self._parser("fit")
+        assert isinstance(parser, LabParser)
+        return parser.every_key()
+
     def defaults(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The default of each key of a resolved configuration, dotted."""
         parser = self._parser("fit")

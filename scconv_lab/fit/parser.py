@@ -175,6 +175,17 @@ class LabParser(LightningArgumentParser):
         groups = {key.rpartition(".")[0] for key in given}
         return sorted(keys - groups)
 
+    def every_key(self) -> list[str]:
+        """List the keys, and below those that name a class the arguments of each class that is known."""
+        inner = [
+            f"{group}.{name}"
+            for group, base in self.class_groups.items()
+            for cls in _subclasses(base)
+            for name in _arguments(cls)
+            if name not in self.skipped.get(group, ())
+        ]
+        return [*self._keys(), *dict.fromkeys(inner)]
+
     def _say_linked(self, key: str) -> str:
         return f"{key!r} is taken from `{self.linked[key]}`; give it there"
 
@@ -194,13 +205,7 @@ class LabParser(LightningArgumentParser):
         computed = next((linked for linked in self.linked if key.startswith(f"{linked}.")), None)
         if computed:
             return self._say_linked(computed)
-        inner = [
-            f"{group}.{name}"
-            for group, base in self.class_groups.items()
-            for cls in _subclasses(base)
-            for name in _arguments(cls)
-        ]
-        return f"there is no key {key!r}{nearest(key, [*self._keys(), *inner])}"
+        return f"there is no key {key!r}{nearest(key, self.every_key())}"
 
     def _offer(self, key: str, message: str) -> str | None:
         """What is wrong with a class or its arguments, and the nearest that is there."""

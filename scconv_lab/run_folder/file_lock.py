@@ -1,6 +1,6 @@
 """Locks on open files, which the operating system releases when their process ends."""
 
-from typing import IO
+from typing import IO, Any
 
 from scconv_lab.errors import UserError
 
@@ -10,11 +10,24 @@ except ImportError:  # Windows
     fcntl = None
 
 
+def require_locks() -> Any:
+    """Return the module `fcntl`.
+
+    Raises:
+        UserError: The operating system has none.
+    """
+    if fcntl is None:
+        raise UserError(
+            "runs are kept apart by file locks that this operating system lacks; use Linux or macOS, or WSL on Windows"
+        )
+    return fcntl
+
+
 def try_lock(file: IO[str]) -> bool:
     """Lock an open file if no other process has; return whether this one has it now."""
-    posix = _posix()
+    locks = require_locks()
     try:
-        posix.lockf(file, posix.LOCK_EX | posix.LOCK_NB)
+        locks.lockf(file, locks.LOCK_EX | locks.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
     return True
@@ -22,13 +35,5 @@ def try_lock(file: IO[str]) -> bool:
 
 def wait_for_lock(file: IO[str]) -> None:
     """Lock an open file as soon as no other process has."""
-    posix = _posix()
-    posix.lockf(file, posix.LOCK_EX)
-
-
-def _posix():
-    if fcntl is None:
-        raise UserError(
-            "runs are kept apart by file locks that this operating system lacks; use Linux or macOS, or WSL on Windows"
-        )
-    return fcntl
+    locks = require_locks()
+    locks.lockf(file, locks.LOCK_EX)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from scconv_lab.errors import BusyError
-from scconv_lab.run_folder.file_lock import try_lock
+from scconv_lab.run_folder.file_lock import require_locks, try_lock
 from scconv_lab.run_folder.layout import RunFolder
 
 _TRIES, _BETWEEN_S = 10, 0.1  # a look at the lock holds it for a moment
@@ -19,7 +19,9 @@ def take(folder: Path) -> None:
 
     Raises:
         BusyError: Another process has it, and for longer than a second.
+        UserError: The operating system has no file locks.
     """
+    require_locks()
     folder.mkdir(parents=True, exist_ok=True)
     file = RunFolder(folder).lock.open("a+", encoding="utf-8")
     for attempt in range(_TRIES):

@@ -48,12 +48,14 @@ def _candidates(path: Path, name: Path, named_by: Path | None) -> Iterator[Path]
     yield from (Path(*path.parts[start:]) for start in starts[-1:])
 
 
+def names() -> list[str]:
+    """List the files of the package, as a command line names them."""
+    return [str(file.relative_to(root())) for folder in FOLDERS for file in sorted((root() / folder).rglob("*.yaml"))]
+
+
 def siblings(path: Path) -> list[str]:
     """List the files of the package that are in the folder of ``path`` there, as a command line names them."""
-    folder = _normal(path).parent
-    if not folder.parts or folder.parts[0] not in FOLDERS:
-        return []
-    return [str(folder / file.name) for file in sorted((root() / folder).glob("*.yaml"))]
+    return [name for name in names() if Path(name).parent == _normal(path).parent]
 
 
 def say_used() -> None:

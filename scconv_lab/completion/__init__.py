@@ -1,0 +1,1 @@
+"""The command `scconv-lab completion`: what a shell offers after a press of TAB."""
