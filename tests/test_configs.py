@@ -250,4 +250,4 @@ def test_every_recipe_makes_an_optimizer_and_a_schedule(parse, path):
     made = build(settings, net=parse("experiments/baseline.yaml", "configs/net/cifar_resnet8.yaml").model.net)
     made = made.configure_optimizers()
     assert type(made["optimizer"]).__name__ == settings.optimizer.class_path.rpartition(".")[2]
-    assert type(made["lr_scheduler"]).__name__ == settings.lr_scheduler.class_path.rpartition(".")[2]
+    assert type(made["lr_scheduler"]["scheduler"]).__name__ == settings.lr_scheduler.class_path.rpartition(".")[2]

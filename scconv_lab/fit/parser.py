@@ -221,8 +221,8 @@ class LabParser(LightningArgumentParser):
             return self._say_no_class(key, next(group for group in reversed(wrong.groups()) if group))
         return None
 
-    def _say_no_class(self, key: str, class_path: str) -> str:
-        """Why a name is no class that belongs at a key: it is not there, not a class, or of another kind."""
+    def _say_no_class(self, key: str, class_path: str) -> str | None:
+        """Why a name is no class that belongs at a key: it is not there, not a class, or of another kind; else None."""
         base = self.class_groups[key]
         names = [cls.__name__ for cls in _subclasses(base)]
         module, _, name = class_path.rpartition(".")
@@ -240,6 +240,8 @@ class LabParser(LightningArgumentParser):
             return f"{said} not there: {module} has no {name!r}{offer}"
         if not inspect.isclass(found):
             return f"{said} not a class{nearest(name, names)}"
+        if issubclass(found, base):
+            return None
         if base is Unit:
             return (
                 f"{said} no Unit: a torch.nn.Module that can be built of the number of channels alone, such as "
@@ -299,9 +301,10 @@ def _hints(cls: type) -> dict[str, Any]:
                 typed = get_type_hints(ancestor.__init__)
             except NameError:  # a name that only type checkers see
                 continue
-            hints |= {
-                name: typed[name] for name in parameters if name in typed and parameters[name].default is not None
-            }
+            hints |= {name: typed[name] for name in parameters if name in typed}
+            for name in parameters:
+                if parameters[name].default is None:
+                    hints.pop(name, None)
     return hints
 
 
