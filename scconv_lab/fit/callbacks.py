@@ -19,8 +19,8 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.callbacks.spike import SpikeDetection
 
-from scconv_lab.config import nearest
 from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 from scconv_lab.training.metrics import METRICS
 
 _UNUSABLE = {

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, get_args, get_type_hints
 
-from jsonargparse import Namespace
+import yaml
+from jsonargparse import Namespace, set_loader
 from lightning.pytorch.cli import LightningArgumentParser
 
-from scconv_lab.config import read_yaml
+from scconv_lab.config import read_yaml, yaml_text
 from scconv_lab.errors import UserError
 from scconv_lab.messages import nearest
 from scconv_lab.nn import Unit
@@ -27,6 +28,15 @@ _NOISE = (
     "Given value: {",
     "Given value: Namespace",
 )
+
+
+def _load_value(text: str) -> Any:
+    """A value of the command line; what looks like a set, "{a, b}", is a text, as jsonargparse has it."""
+    value = yaml_text.load(text)
+    return text if isinstance(value, dict) and value and all(item is None for item in value.values()) else value
+
+
+set_loader("yaml", _load_value, exceptions=(yaml.YAMLError,))
 
 
 class LabParser(LightningArgumentParser):

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from scconv_lab.config import yaml_text
 from scconv_lab.errors import UserError
 
 _EPILOG = """\
@@ -108,6 +109,6 @@ def _key_and_value(text: str) -> tuple[str, Any]:
     if key == "seed_everything":
         raise UserError(f"--set {text} would make all seeds one; edit the file's `seeds`, or choose by --only seed=0")
     try:
-        return key, yaml.safe_load(value)
+        return key, yaml_text.load(value)
     except yaml.YAMLError:
         return key, value

@@ -1,5 +1,6 @@
 """Reads a sweep's file: which arms there are, how often each is run, and what a run needs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,8 +90,11 @@ def read_sweep(path: Path) -> SweepFile:
             raise UserError(f"{path}: `{key}` is missing; {_NEEDED[key]}")
     reader = _Reader(path)
     name = reader.typed("name", content["name"], str)
-    if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
-        raise UserError(f"{path}: `name` (={name!r}) must be of letters, digits, - and _: files have it")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
+        raise UserError(
+            f"{path}: `name` (={name!r}) must be of letters, digits, - and _, at most 64, the first a letter or digit: "
+            "files and jobs have it"
+        )
     return SweepFile(
         path=path,
         name=name,

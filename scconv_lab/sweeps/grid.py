@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from scconv_lab.config import yaml_text
 from scconv_lab.errors import UserError
 from scconv_lab.messages import nearest
 from scconv_lab.sweeps.file import Condition, Keys, Resources, SweepFile
@@ -162,7 +163,7 @@ def as_text(value: Any) -> str:
     """A value as a word of the command line, which is read as YAML there."""
     if isinstance(value, str):
         try:
-            if yaml.safe_load(value) == value:
+            if yaml_text.load(value) == value:
                 return value
         except yaml.YAMLError:
             pass

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from scconv_lab.config import read_yaml
+from scconv_lab.config import read_yaml, yaml_text
 from scconv_lab.errors import BUSY, ENDED_BY_REQUEST, UserError
 from scconv_lab.run_folder import lock, resume
 from scconv_lab.run_folder.configuration import other_defaults
@@ -98,7 +96,7 @@ def prepare(run: Run) -> Path:
     with _writing(run.root):
         run.folder.mkdir(exist_ok=True)
         if not (file.exists() and run.files.begun):
-            write_whole(file, yaml.safe_dump(launched(run), sort_keys=False))
+            write_whole(file, yaml_text.dump(launched(run)))
     return file
 
 

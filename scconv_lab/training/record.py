@@ -5,12 +5,12 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.complexity import Cost, count_cost
 from scconv_lab.complexity.measure import Measurement, measure_all
+from scconv_lab.config import yaml_text
 from scconv_lab.run_folder.files import append_line, read_lines, write_whole
 from scconv_lab.run_folder.history import History
 from scconv_lab.run_folder.layout import RunFolder
@@ -90,7 +90,7 @@ class RunRecord(Callback):
         self.run_dir.mkdir(parents=True, exist_ok=True)
         if stage == "fit":
             self._note_code()
-        write_whole(RunFolder(self.run_dir).config, yaml.safe_dump(self.config, sort_keys=False))
+        write_whole(RunFolder(self.run_dir).config, yaml_text.dump(self.config))
         figures = {f"complexity/{key}": value for key, value in self.cost.figures().items()} | _perf(self.measured)
         for logger in trainer.loggers:
             logger.log_hyperparams({**self.config, **provenance(), "code": self.code, "preflight": self.warnings})

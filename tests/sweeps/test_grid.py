@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from scconv_lab.config.yaml_text import load
 from scconv_lab.errors import UserError
 from scconv_lab.sweeps.file import Resources, read_sweep
 from scconv_lab.sweeps.grid import Arm, as_text, expand, select
@@ -238,9 +238,9 @@ def test_a_condition_without_an_arm_is_refused(tmp_path: Path, more: str, messag
     ids=repr,
 )
 def test_a_value_is_read_back_as_it_was(value: Any) -> None:
-    assert yaml.safe_load(as_text(value)) == value
+    assert load(as_text(value)) == value
 
 
 def test_a_date_is_a_text(tmp_path: Path) -> None:
     (arm,) = arms_of(tmp_path, "grid: {data.init_args.root: [2024-01-31]}").values()
-    assert yaml.safe_load(keys_of(arm)["data.init_args.root"]) == "2024-01-31"
+    assert load(keys_of(arm)["data.init_args.root"]) == "2024-01-31"

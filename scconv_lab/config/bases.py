@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scconv_lab import shipped
+from scconv_lab.config import yaml_text
 from scconv_lab.errors import UserError
 from scconv_lab.messages import nearest
+
+_MOST_BYTES = 4_000_000
 
 
 def expand_arguments(arguments: Sequence[str]) -> tuple[list[str], str | None]:
@@ -80,15 +81,18 @@ def read_yaml(path: Path, *, source: str = "--config") -> dict[str, Any]:
         UserError: (a ValueError) if the file is missing, unreadable, or not a mapping.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe may never end
-            raise OSError("it is not a file")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or path.resolve().is_relative_to("/proc"):
+            raise OSError("it is not a file")  # a device, a pipe or a kernel's file may never end
+        if status.st_size > _MOST_BYTES:
+            raise OSError(f"it has {status.st_size:,} bytes, and a configuration at most {_MOST_BYTES:,}")
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{source} names {path}, which is not there{_nearest_file(path)}") from None
     except (OSError, ValueError) as error:  # a name with a zero byte, text that is not UTF-8
         raise UserError(f"{source} names {path}, which cannot be read: {error}") from error
     try:
-        content = yaml.safe_load(text)
+        content = yaml_text.load(text)
     except RecursionError:
         raise UserError(f"{path} is nested too deeply to be read; a few levels are enough") from None
     except Exception as error:  # beside YAML's own errors, what Python's types say of a value that a tag promises
