@@ -83,6 +83,11 @@ def test_every_arm_trains(experiment: str, here: Path, capsys: pytest.CaptureFix
         (["--surgery.sites", "{kernel_siz: 3}"], ["no condition 'kernel_siz'", "kernel_size"]),
         (["--surgery.sites", "{stage: 4}"], ["'stage' (=4) matches no convolution", "there are 1, 2, 3"]),
         (["--surgery.sites", "{predicate: os.sep}"], ["'predicate' (='os.sep')", "dotted path"]),
+        (["--surgery.sites", "{predicate: os.system}"], ["'predicate' (='os.system')", "must be a function of a site"]),
+        (
+            ["--surgery.sites", "{predicate: torch.load}"],
+            ["'predicate' (='torch.load') fails at conv1: AttributeError"],
+        ),
         (
             ["--surgery.sites", "conv1", "--surgery.action", "replace", "--surgery.unit", "CRU"],
             ["1 of the 1 selected sites: conv1", "leave them out of `sites`"],

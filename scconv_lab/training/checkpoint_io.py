@@ -67,7 +67,7 @@ def load_verified(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
         raise UserError(f"{path} ({len(content):,} bytes) does not match {_beside(path).name}")
     try:
         checkpoint = torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
-        _ = checkpoint["hyper_parameters"], checkpoint["state_dict"]
+        _ = checkpoint["hyper_parameters"].keys(), checkpoint["state_dict"].keys()
     except Exception as error:  # torch.load raises many kinds on a damaged file
         kind = type(error).__name__
         raise UserError(f"{path} is not a readable checkpoint of this lab ({kind})") from error

@@ -37,6 +37,9 @@ _WITHOUT_EFFECT = (
 )
 """Keys, by how they begin, that change no weight: places, loggers, what is shown."""
 
+_OF_THE_MODEL = ("net", "surgery", "optimizer", "lr_scheduler")
+"""Keys of a configuration that a checkpoint's description of the model holds as well."""
+
 
 @dataclass(frozen=True)
 class Earlier:
@@ -147,7 +150,8 @@ def _candidates(folder: Path) -> list[Path]:
 
 def _step(path: Path, config: dict[str, Any]) -> int:
     checkpoint = load_verified(path, map_location="meta")
-    if differing := _differing(checkpoint.get("configuration", config), config):
+    described = {key: checkpoint["hyper_parameters"].get(key, config.get(key)) for key in _OF_THE_MODEL}
+    if differing := _differing(checkpoint.get("configuration", config) | described, config):
         raise UserError(f"{path} was made with another configuration: {'; '.join(differing)}")
     return checkpoint["global_step"]
 

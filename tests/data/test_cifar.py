@@ -1,6 +1,7 @@
 """CIFAR from small fakes of its archive, with torchvision's lists of MD5 sums replaced by the fakes'."""
 
 import hashlib
+import json
 import os
 import pickle
 import shutil
@@ -126,6 +127,26 @@ def test_damaged_file_names_it_and_the_way_out(cifar, tmp_path):
     shutil.rmtree(data.folder)  # the way out that the message names
     data.prepare_data()
     data.setup("fit")
+
+
+def test_a_file_of_a_forged_sum_runs_no_code(cifar, tmp_path):
+    """The kept sums lie beside the files, so that whoever writes the one may write the other."""
+
+    class Evil:
+        def __reduce__(self):
+            return (tmp_path / "ran").touch, ()
+
+    data = module(cifar, tmp_path / "root")
+    data.prepare_data()
+    name, md5 = cifar.source.train_list[0]
+    path = data.folder / name
+    path.write_bytes(pickle.dumps(Evil()))
+    status = path.stat()
+    kept = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "md5": md5}
+    (data.root / STATE).write_text(json.dumps({str(path.relative_to(data.root)): kept}))
+    with pytest.raises(UserError, match=rf"{name} is not one of the original's files \(it names .*\): delete "):
+        data.load("train")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_no_network_is_one_message(cifar, tmp_path, monkeypatch):
