@@ -47,6 +47,11 @@ class Stopped(BaseException):
         self.exit_code = 128 + signum
 
 
+def by_request(error: BaseException) -> bool:
+    """Whether a command ends because it was asked to, by a signal or Ctrl-C."""
+    return isinstance(error, Stopped | KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+
+
 def exit_code_of(error: BaseException) -> int:
     """Return the exit code of a command that ends by ``error``."""
     if isinstance(error, KeyboardInterrupt):

@@ -1,6 +1,7 @@
 """The command line: its speed, its answers to mistakes, and what each subcommand leaves."""
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -83,6 +84,11 @@ def test_every_arm_trains(experiment: str, here: Path, capsys: pytest.CaptureFix
         (["--surgery.sites", "{kernel_siz: 3}"], ["no condition 'kernel_siz'", "kernel_size"]),
         (["--surgery.sites", "{stage: 4}"], ["'stage' (=4) matches no convolution", "there are 1, 2, 3"]),
         (["--surgery.sites", "{predicate: os.sep}"], ["'predicate' (='os.sep')", "dotted path"]),
+        (["--surgery.sites", "{predicate: os.system}"], ["'predicate' (='os.system')", "must be a function of a site"]),
+        (
+            ["--surgery.sites", "{predicate: torch.load}"],
+            ["'predicate' (='torch.load') fails at conv1: AttributeError"],
+        ),
         (
             ["--surgery.sites", "conv1", "--surgery.action", "replace", "--surgery.unit", "CRU"],
             ["1 of the 1 selected sites: conv1", "leave them out of `sites`"],
@@ -181,9 +187,9 @@ def test_a_fit_warns_of_what_spoils_it(here: Path, capsys: pytest.CaptureFixture
     run = Run(capsys.readouterr().out, here)
     warnings = [line for line in run.output.splitlines() if line.startswith("warning  ")]
     assert [" ".join(line.split()[1:3]) for line in warnings] == [
-        "`lr_scheduler` (CosineAnnealingLR)",  # whose length is that of 15 epochs
         "no gradient",
         "the replacement",
+        "`lr_scheduler` (CosineAnnealingLR)",  # whose length is that of 15 epochs
     ]
     assert max(map(len, run.output.split("epoch 1/1")[0].splitlines())) <= 120
 
@@ -252,6 +258,9 @@ class TestEvaluation:
         assert main(["test", *self.arguments(quick_run)]) == 0
         again = Run(f"{capsys.readouterr().out}\nfolder .", here)
         assert again.console("test/acc1") == quick_run.console("test/acc1")
+        figures = json.loads((quick_run.folder / "test-best.json").read_text())
+        assert figures["test/acc1"] == pytest.approx(quick_run.console("test/acc1")[0], abs=5.1e-5)
+        assert figures["weights"].endswith("best.ckpt")
 
     def test_validate_repeats_the_best_epoch(
         self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]
@@ -265,8 +274,13 @@ class TestEvaluation:
     ) -> None:
         assert main(["predict", *self.arguments(quick_run)]) == 0
         path = here / capsys.readouterr().out.split()[-1]
+        assert path == quick_run.folder / "predictions-best.csv"
         rows = list(csv.DictReader(path.read_text().splitlines()))
-        assert [int(row["index"]) for row in rows] == list(range(240))
+        assert len({int(row["sample"]) for row in rows}) == len(rows) == 240
+        for row in rows:
+            probabilities = {str(digit): float(row[f"p({digit})"]) for digit in range(10)}
+            assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
+            assert row["prediction"] == max(probabilities, key=lambda digit: probabilities[digit])
         hits = sum(row["label"] == row["prediction"] for row in rows)
         assert hits / len(rows) == pytest.approx(max(quick_run.console("val/acc1")), abs=1e-4)
 

@@ -139,6 +139,12 @@ class ImageDataModule(LightningDataModule, ABC):
         """The file of each sample of `load`; None where samples are no files."""
         return None
 
+    @property
+    def predicted_samples(self) -> list[str]:
+        """The file of each image of `predict_dataloader`, or its number in the training set where it is no file."""
+        names = self.sample_names("train")
+        return [names[index] if names else str(index) for index in self.val_set.indices]
+
     def _load_once(self, split: Literal["train", "test"]) -> Dataset:
         """A fit looks at its data before it makes a folder, and Lightning sets them up again."""
         if split not in self._loaded:

@@ -8,14 +8,14 @@ from typing import Any
 
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from scconv_lab.errors import DONE, Stopped, UserError, exit_code_of
+from scconv_lab.errors import DONE, Stopped, UserError, by_request, exit_code_of
 from scconv_lab.fit.lab_cli import LabCLI
-from scconv_lab.run_folder import lock
+from scconv_lab.fit.open_run import AlreadyFinished, close
 from scconv_lab.terminal import quiet
 from scconv_lab.training import tracking
 from scconv_lab.training.process_group import stay_behind, watch_parent
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
 
 
@@ -28,12 +28,14 @@ def run(arguments: list[str], *, experiment: str | None) -> int:
     try:
         with _named_mistakes():
             LabCLI(arguments, experiment=experiment)
+    except AlreadyFinished as finished:
+        print(finished)
     except BaseException as error:
         code = exit_code_of(error)
         raise
     finally:
         tracking.finish(code)
-        lock.release()
+        close()
         signal.signal(signal.SIGTERM, before)
         stay_behind(code)
     return code
@@ -55,7 +57,7 @@ def _named_mistakes() -> Iterator[None]:
             "`trainer.default_root_dir`; the checkpoints that are there still load, and --resume continues from them"
         ) from error
     except SystemExit as stop:  # Lightning's answer to KeyboardInterrupt, and what --help ends with
-        if isinstance(stop.__context__, KeyboardInterrupt):
+        if by_request(stop):
             raise KeyboardInterrupt from None
         raise
 

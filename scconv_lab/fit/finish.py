@@ -1,5 +1,6 @@
 """What a fit leaves and says when it has ended."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.run_folder import resume
+from scconv_lab.run_folder.files import write_whole
 from scconv_lab.run_folder.layout import RunFolder
 from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.shipped import typed
@@ -34,6 +36,24 @@ def mark_finished(trainer: Trainer, record: RunRecord, best: ModelCheckpoint | N
     code: dict[str, Any] = {key: value for key, value in provenance().items() if key in ("git_commit", "lock_hash")}
     code["code"] = record.code
     resume.write_results(record.run_dir, {"steps": trainer.global_step, **measured, **counted, **code})
+
+
+@rank_zero_only
+def write_evaluation(trainer: Trainer, file: Path, weights: Path) -> None:
+    """Write the figures of an evaluated checkpoint as JSON, and say where."""
+    figures = {key: value.item() for key, value in trainer.callback_metrics.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, f"{json.dumps({'weights': str(weights), **figures}, indent=2)}\n")
+    print(f"figures  {file}", flush=True)
+
+
+@rank_zero_only
+def say_how_to_resume(folder: RunFolder) -> None:
+    """Print the command that resumes a fit which was asked to end."""
+    print(
+        f"resume   {typed(f'scconv-lab fit --config {folder.config}')} \\\n             --resume {folder.path}",
+        flush=True,
+    )
 
 
 @rank_zero_only

@@ -4,7 +4,9 @@ import inspect
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.pytorch import Callback
 from lightning.pytorch.cli import ReduceLROnPlateau
+from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -101,6 +103,7 @@ def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
     parser.add_class_group(Optimizer, "optimizer", skip={"params"})
     parser.add_class_group(LRScheduler, "lr_scheduler", skip={"optimizer"}, required=False, first=(ReduceLROnPlateau,))
     parser.class_groups["data"] = ImageDataModule
+    parser.other_classes |= {"trainer.callbacks": Callback, "trainer.logger": Logger}
     for key in ("net", "optimizer", "lr_scheduler", "lr_interval"):
         parser.link(key, f"model.{key}", compute_fn=plain_values)
     parser.link(tuple(f"surgery.{key}" for key in _SURGERY_KEYS), "model.surgery", compute_fn=surgery_arguments)

@@ -1,8 +1,8 @@
 """LightningCLI with the lab's vocabulary: net, surgery, optimizer and data beside Lightning's trainer."""
 
 import sys
-from contextlib import nullcontext
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,29 +13,29 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins.environments import ClusterEnvironment, LightningEnvironment
 from lightning.pytorch.plugins.io import CheckpointIO
-from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.data import ImageDataModule
-from scconv_lab.errors import UserError
+from scconv_lab.errors import UserError, by_request
 from scconv_lab.fit.callbacks import leave_averages
-from scconv_lab.fit.finish import mark_finished, say_what_next
+from scconv_lab.fit.finish import mark_finished, say_how_to_resume, say_what_next, write_evaluation
 from scconv_lab.fit.keys import declare_keys, plain_values
-from scconv_lab.fit.parser import LabParser
+from scconv_lab.fit.open_run import OpenRun, open_evaluation, open_fit
+from scconv_lab.fit.parser import LabParser, refusal_of
 from scconv_lab.fit.preview import preview
+from scconv_lab.fit.resolved import with_words, without_unwritable
 from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained
-from scconv_lab.run_folder import lock, resume
 from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO
-from scconv_lab.run_folder.history import History
 from scconv_lab.run_folder.layout import RUNS, RunFolder
 from scconv_lab.training import Classifier, record
-from scconv_lab.training.checkpoint import checkpoints, require_same_hparams
+from scconv_lab.training.checkpoint import checkpoints, require_same_hparams, restoring
 from scconv_lab.training.console import Console
 from scconv_lab.training.guard import FiniteGuard
 from scconv_lab.training.own_code import make_importable, named_errors, own_folders
 from scconv_lab.training.predictions import PredictionWriter
-from scconv_lab.training.process_group import EndTogether
+from scconv_lab.training.process_group import EndTogether, in_a_job_without_srun, require_one_node
 from scconv_lab.training.progress import Progress
 from scconv_lab.training.progress_bar import ProgressBar
 from scconv_lab.training.weights import load_weights
@@ -53,6 +53,11 @@ class LabCLI(LightningCLI):
 
     def __init__(self, arguments: list[str], *, experiment: str | None):
         self.experiment = experiment
+        self.run: OpenRun | None = None
+        with self._leaving_nothing_unbegun():
+            self._run(arguments)
+
+    def _run(self, arguments: list[str]) -> None:
         super().__init__(
             Classifier,
             ImageDataModule,
@@ -74,6 +79,20 @@ class LabCLI(LightningCLI):
             },
             args=arguments,
         )
+
+    @contextmanager
+    def _leaving_nothing_unbegun(self) -> Iterator[None]:
+        """Undo the beginning of a fit that ends before its first step, and name the checkpoint that cannot be used."""
+        try:
+            yield
+        except BaseException as error:
+            if self.run and not self.record.cost:
+                self.run.abandon()
+            elif self.run and self.subcommand == "fit" and by_request(error):
+                say_how_to_resume(self.run.folder)
+            if self.run and (refused := restoring(error, self.settings.ckpt_path)):
+                raise refused from error
+            raise
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -120,17 +139,20 @@ class LabCLI(LightningCLI):
         unit = plain_values(config.surgery.unit)
         self.name = record.run_name(plain_values(config.net), unit, plain_values(config.data), config.seed_everything)
         resolved = self.resolved(config)
-        found = self._open_folder(Path(config.trainer.default_root_dir), resolved)
-        if isinstance(found, resume.Finished):
-            print(found)
-            raise SystemExit(0)
-        self.earlier = found
-        if self.earlier:
+        parser = self._parser(self.subcommand)
+        assert isinstance(parser, LabParser)
+        if self.subcommand == "fit":
+            self.run = open_fit(config, self.name, resolved, parser.defaults(resolved))
+        else:
+            self.run = open_evaluation(config, self.name)
+        folder, self.earlier = self.run.folder, self.run.earlier
+        self.run_dir = folder.path
+        resumed_at = None
+        if self.earlier and self.earlier.checkpoint:
             config.ckpt_path = str(self.earlier.checkpoint)
             config.trainer.num_sanity_val_steps = 0  # it passed when the run began
-        resumed_at = self.earlier.step if self.earlier else None
+            resumed_at = self.earlier.step
         self.record = record.RunRecord(self.run_dir, resolved, measure_cost=config.measure_cost, resumed_at=resumed_at)
-        folder = RunFolder(self.run_dir)
         config.trainer.default_root_dir = str(self.run_dir)
         for logger in _as_list(config.trainer.logger):
             if isinstance(logger, Namespace) and logger.class_path == _WANDB_LOGGER:
@@ -139,7 +161,7 @@ class LabCLI(LightningCLI):
                 given.name = given.name or self.name
                 given.group = given.group or config.experiment
                 given.job_type = given.job_type or ("sweep" if config.arm else self.subcommand)
-                given.id = given.id or History(folder.history).id or _wandb_id(folder, config.run_id)
+                given.id = given.id or self.run.wandb_id
         self.console = Console(self.name, self.record, self._notes())
         self.best: ModelCheckpoint | None = None
         callbacks: list[Callback] = [self.record, Progress(folder), self.console, EndTogether()]
@@ -147,7 +169,7 @@ class LabCLI(LightningCLI):
         if config.trainer.enable_progress_bar and not any("ProgressBar" in callback for callback in given):
             callbacks.append(ProgressBar())
         if self.subcommand == "predict":
-            callbacks.append(PredictionWriter(RunFolder(self.run_dir).predictions))
+            callbacks.append(PredictionWriter(folder.predictions(self._weights())))
         if self.subcommand == "fit":
             callbacks.append(FiniteGuard(self.run_dir, on_nonfinite=config.on_nonfinite))
         if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
@@ -157,41 +179,24 @@ class LabCLI(LightningCLI):
             callbacks += kept
         self.trainer_defaults["callbacks"] = callbacks
 
-    def _open_folder(self, root: Path, resolved: dict[str, Any]) -> resume.Earlier | resume.Finished | None:
-        """Choose the run's folder, lock it, and look for what an earlier process left there."""
-        config, runs = self.settings, root / self.name
-        if config.run_id:
-            self.run_dir = root / config.run_id
-            self._take()
-            if config.resume:
-                return resume.look_into(self.run_dir, resolved)
-            if RunFolder(self.run_dir).begun:
-                raise UserError(
-                    f"`run_id` (={config.run_id!r}) is taken: {self.run_dir} holds a run; --resume auto goes on with it"
-                )
-            return None
-        found = resume.find(config.resume, runs, resolved) if config.resume else None
-        self.run_dir = found.folder if found else _new_folder(runs)
-        if isinstance(found, resume.Earlier):
-            self._take()
-        return found
-
-    @rank_zero_only
-    def _take(self) -> None:
-        lock.take(self.run_dir)
+    def _weights(self) -> Path:
+        """The file whose weights are evaluated."""
+        return Path(self.settings.ckpt_path or self.settings.weights)
 
     def _notes(self) -> list[str]:
         """What became of ``--resume``."""
         if self.earlier is None:
             return ["resume   no earlier run of this configuration; a new one"] if self.settings.resume else []
+        if self.earlier.checkpoint is None:
+            return ["resume   from the beginning: the run was ended before its first checkpoint"]
         warnings = [f"warning  {text}; it is set aside" for text in self.earlier.why]
         return [*warnings, f"resume   step {self.earlier.step}, from {self.earlier.checkpoint.name}"]
 
     def resolved(self, config: Namespace) -> dict[str, Any]:
         """The configuration that would repeat this run alone, without its bases."""
-        config = config.clone()
+        config = with_words(config)
         config.bases = config.resume = config.run_id = None
-        return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True))
+        return without_unwritable(yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True)))
 
     def instantiate_classes(self) -> None:
         """Build net, data and trainer; pretrained weights are not read where others replace them all."""
@@ -200,15 +205,17 @@ class LabCLI(LightningCLI):
             with without_pretrained() if replaced else nullcontext():
                 super().instantiate_classes()
         except ValueError as error:  # jsonargparse wraps what a class refuses in what it says of all the others
-            if isinstance(error.__cause__, UserError):
-                raise error.__cause__ from error
-            raise
+            raise refusal_of(error) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Take what the trainer refuses for the user's mistake."""
-        given = _as_list(self.config_init[str(self.subcommand)].trainer.plugins or [])
-        if not any(isinstance(plugin, CheckpointIO) for plugin in given):
-            kwargs["plugins"] = [*given, VerifiedCheckpointIO()]
+        plugins = _as_list(self.config_init[str(self.subcommand)].trainer.plugins or [])
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins = [*plugins, VerifiedCheckpointIO()]
+        if in_a_job_without_srun() and not any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
+            require_one_node(self.settings.trainer.num_nodes)
+            plugins = [*plugins, LightningEnvironment()]
+        kwargs["plugins"] = plugins
         try:
             return super().instantiate_trainer(**kwargs)
         except (ValueError, TypeError, RuntimeError, ImportError) as error:  # ImportError: a library is not installed
@@ -224,7 +231,7 @@ class LabCLI(LightningCLI):
             self.model.configure_optimizers()
             if self.trainer.is_global_zero:
                 self.console.warnings += preview(self.trainer, self.model, self.datamodule)
-        if self.earlier:
+        if self.earlier and self.earlier.checkpoint:
             return
         if self.settings.weights:
             load_weights(self.model, self.settings.weights)
@@ -234,6 +241,14 @@ class LabCLI(LightningCLI):
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         return super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True} | _QUIET.get(subcommand, {})
+
+    def after_validate(self) -> None:
+        """Write what was found."""
+        write_evaluation(self.trainer, RunFolder(self.run_dir).evaluation("validate", self._weights()), self._weights())
+
+    def after_test(self) -> None:
+        """Write what was found."""
+        write_evaluation(self.trainer, RunFolder(self.run_dir).evaluation("test", self._weights()), self._weights())
 
     def after_fit(self) -> None:
         """Test the best checkpoint, and say where everything is."""
@@ -259,17 +274,5 @@ _QUIET: dict[str, dict[str, Any]] = {
 }
 
 
-def _wandb_id(folder: RunFolder, run_id: str | None) -> str | None:
-    """The W&B run's id: another than that of a run of the same name that was set aside."""
-    return f"{run_id}-{folder.times_replaced + 1}" if run_id and folder.times_replaced else run_id
-
-
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _new_folder(parent: Path) -> Path:
-    """``parent/<time>``, a name that no run has yet."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    names = (stamp, *(f"{stamp}-{count}" for count in range(2, 1000)))
-    return next(parent / name for name in names if not (parent / name).exists())

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from scconv_lab.errors import UserError
 from scconv_lab.messages import nearest
 from scconv_lab.nn import Unit
 
+_PACKAGE = Path(__file__).parent.parent
 _NOISE = (
     "Does not validate against",
     "Subtypes:",
@@ -27,6 +29,11 @@ _NOISE = (
     "Expected a <class 'NoneType'>",
     "Given value: {",
     "Given value: Namespace",
+    "Given value: [Namespace",
+    "Not a valid subclass of",
+    "Subclass types expect one of",
+    "a class path (str)",
+    "a dict with",
 )
 
 
@@ -48,6 +55,7 @@ class LabParser(LightningArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.class_groups: dict[str, type] = {}
+        self.other_classes: dict[str, type] = {}
         self.skipped: dict[str, set[str]] = {}
         self.linked: dict[str, str] = {}
         self.free_mappings: set[str] = set()
@@ -208,7 +216,8 @@ class LabParser(LightningArgumentParser):
         if linked:
             raise UserError(self._say_linked(linked)) from ex
         group = re.match(r'Parser key "(.+?)":', message)
-        offer = self._offer(group[1], message) if group and group[1] in self.class_groups else None
+        base = (self.class_groups | self.other_classes).get(group[1]) if group else None
+        offer = self._offer(group[1], base, message) if group and base else None
         raise UserError(offer or _short(message)) from ex
 
     def _say_unknown(self, key: str) -> str:
@@ -217,15 +226,21 @@ class LabParser(LightningArgumentParser):
             return self._say_linked(computed)
         return f"there is no key {key!r}{nearest(key, self.every_key())}"
 
-    def _offer(self, key: str, message: str) -> str | None:
+    def _offer(self, key: str, base: type, message: str) -> str | None:
         """What is wrong with a class or its arguments, and the nearest that is there."""
-        classes = list(_subclasses(self.class_groups[key]))
+        classes = list(_subclasses(base))
         known = sorted({name for cls in classes for name in _arguments(cls)})
         refused = re.search(r"Option '(\w+)' is not accepted", message)
         if refused and refused[1] in self.skipped.get(key, ()):
             return f"`{key}` takes its {refused[1]!r} from where it stands; leave it out"
         if refused and refused[1] not in known:
             return f"`{key}` has no argument {refused[1]!r}{nearest(refused[1], known)}"
+        if refused:
+            owners = [_public(cls) for cls in classes if refused[1] in _arguments(cls)]
+            return f"`{key}`: {refused[1]!r} is no argument of the class given; {', '.join(owners[:4])} has it"
+        required = re.search(r"the following arguments are required: (.+)", message)
+        if required:
+            return f"`{key}` needs a value for {required[1]}; give it one"
         wrong = re.search(r"given class_path '(.+?)'|Import path (\S+) does not|Given value: ([\w.]+)$", message)
         if wrong:
             return self._say_no_class(key, next(group for group in reversed(wrong.groups()) if group))
@@ -233,7 +248,7 @@ class LabParser(LightningArgumentParser):
 
     def _say_no_class(self, key: str, class_path: str) -> str | None:
         """Why a name is no class that belongs at a key: it is not there, not a class, or of another kind; else None."""
-        base = self.class_groups[key]
+        base = (self.class_groups | self.other_classes)[key]
         names = [cls.__name__ for cls in _subclasses(base)]
         module, _, name = class_path.rpartition(".")
         said = f"`{key}` names {class_path!r}, which is"
@@ -258,6 +273,26 @@ class LabParser(LightningArgumentParser):
                 "`def __init__(self, channels: int, factor: float = 1.0)`"
             )
         return f"{said} not derived from {_public(base)}; derive it from that"
+
+
+def refusal_of(error: ValueError) -> Exception:
+    """What to raise where a class of the configuration could not be built.
+
+    Args:
+        error: jsonargparse's own, about all types of the key at once; what the class raised is in its chain.
+
+    Returns:
+        The UserError in the chain, or one with the short message of a library's class; ``error`` where code of this
+        lab raised anything else, for that is a defect.
+    """
+    chain: list[BaseException] = [error]
+    while following := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(following)
+    for link in chain:
+        if isinstance(link, UserError):
+            return link
+    frames = traceback.extract_tb(chain[-1].__traceback__)
+    return error if Path(frames[-1].filename).is_relative_to(_PACKAGE) else UserError(_short(str(error)))
 
 
 def _classes_of(module: ModuleType) -> list[str]:

@@ -17,6 +17,17 @@ PREVIOUS = {CHECKPOINTS[0]: CHECKPOINTS[1]}
 """Under which name the file that a new one replaces is kept."""
 
 
+_OF_A_FIT: dict[str, type] = {
+    "optimizer_states": list,
+    "lr_schedulers": list,
+    "callbacks": dict,
+    "loops": dict,
+    "global_step": int,
+    "epoch": int,
+}
+"""What a checkpoint has to hold so that a fit can be resumed from it."""
+
+
 class VerifiedCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint to a temporary file, syncs it and renames it, with its SHA-256 beside; reads what matches.
 
@@ -55,11 +66,17 @@ class VerifiedCheckpointIO(TorchCheckpointIO):
         _beside(Path(path)).unlink(missing_ok=True)
 
 
-def load_verified(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
+def load_verified(path: Path, *, map_location: Any = "cpu", for_training: bool = False) -> dict[str, Any]:
     """Read a checkpoint under weights_only.
 
+    Args:
+        path: The file.
+        map_location: Where its tensors go; "meta" reads none of them.
+        for_training: Whether it has to hold what a fit is resumed from, too.
+
     Raises:
-        UserError: It is not there, does not match the checksum beside it, or is no checkpoint of a Classifier.
+        UserError: It is not there, does not match the checksum beside it, is no checkpoint of a Classifier, or lacks a
+            part that is asked for.
     """
     if not path.is_file():
         raise UserError(f"{path} is not there; a fit leaves its own in RUN_FOLDER/checkpoints")
@@ -68,10 +85,16 @@ def load_verified(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
         raise UserError(f"{path} ({len(content):,} bytes) does not match {_beside(path).name}")
     try:
         checkpoint = torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
-        _ = checkpoint["hyper_parameters"], checkpoint["state_dict"]
+        _ = checkpoint["hyper_parameters"].keys(), checkpoint["state_dict"].keys()
     except Exception as error:  # torch.load raises many kinds on a damaged file
         kind = type(error).__name__
         raise UserError(f"{path} is not a readable checkpoint of this lab ({kind})") from error
+    for part, kind in (_OF_A_FIT if for_training else {}).items():
+        if not isinstance(checkpoint.get(part), kind):
+            raise UserError(
+                f"{path} cannot be resumed from: its {part} is missing or damaged; "
+                "`--weights` starts a new fit from its weights"
+            )
     return checkpoint
 
 

@@ -9,6 +9,8 @@ RUNS = "runs"
 """Folder of all runs, where `trainer.default_root_dir` names none."""
 SWEEPS = "sweeps"
 """Folder in it of the runs of all sweeps: what two sweeps have in common is run once."""
+EVALUATIONS = "evaluations"
+"""Folder in it of what was found for weights that lie in no run's folder."""
 REPLACED = "replaced"
 """Folder beside the runs of sweeps for those that were run again."""
 CHECKPOINTS = ("last.ckpt", "previous.ckpt")
@@ -85,10 +87,13 @@ class RunFolder:
         """A line of JSON for each try of a sweep at the run."""
         return self.path / "attempts.jsonl"
 
-    @property
-    def predictions(self) -> Path:
-        """Predictions for a split, as CSV."""
-        return self.path / "predictions.csv"
+    def evaluation(self, command: str, weights: Path) -> Path:
+        """The figures that the command found for these weights, as JSON."""
+        return self.path / f"{command}-{weights.stem}.json"
+
+    def predictions(self, weights: Path) -> Path:
+        """Predictions for a split by these weights, as CSV."""
+        return self.path / f"predictions-{weights.stem}.csv"
 
     @property
     def begun(self) -> bool:

@@ -3,11 +3,13 @@
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from scconv_lab.errors import BusyError
-from scconv_lab.run_folder.file_lock import require_locks, try_lock
+from scconv_lab.run_folder.file_lock import require_locks, try_lock, wait_for_lock
 from scconv_lab.run_folder.layout import RunFolder
 
 _TRIES, _BETWEEN_S = 10, 0.1  # a look at the lock holds it for a moment
@@ -42,6 +44,15 @@ def release() -> None:
     """Give back what this process has taken."""
     while _held:
         _held.pop().close()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Keep other processes from a folder of runs for the moment that it takes to write there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with RunFolder(folder).lock.open("a", encoding="utf-8") as file:
+        wait_for_lock(file)
+        yield
 
 
 def holder(folder: Path) -> str | None:

@@ -1,6 +1,7 @@
 """Finds the run that a fit resumes."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,25 @@ from scconv_lab.run_folder.layout import CHECKPOINTS, SCHEMA, RunFolder
 _MEASURED = ("val/acc1", "test/acc1", "params", "macs", "steps")
 """Numbers of results.json."""
 
+_OF_THE_MODEL = ("net", "surgery", "optimizer", "lr_scheduler")
+"""Keys of a configuration that a checkpoint's description of the model holds as well."""
+
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run to go on with.
+    """A run to resume.
 
-    ``bad`` are newer checkpoints than ``checkpoint`` that cannot be used, ``why`` says what is wrong with each.
+    Args:
+        folder: The run's folder.
+        checkpoint: Its newest good checkpoint; None where it was killed before its first.
+        step: The checkpoint's step.
+        bad: Newer checkpoints that cannot be used.
+        why: What is wrong with each of those.
     """
 
     folder: Path
-    checkpoint: Path
-    step: int
+    checkpoint: Path | None = None
+    step: int = 0
     bad: tuple[Path, ...] = ()
     why: tuple[str, ...] = ()
 
@@ -42,13 +51,23 @@ class Finished:
         return "  ".join([f"finished {self.folder}", *reached])
 
 
-def find(asked: str, runs: Path, config: dict[str, Any]) -> Earlier | Finished | None:
-    """Find the run to go on with.
+def find(
+    asked: str,
+    runs: Path,
+    config: dict[str, Any],
+    defaults: Mapping[str, Any] | None = None,
+    *,
+    claim: Callable[[Path], None] = lambda folder: None,
+) -> Earlier | Finished | None:
+    """Find the run to resume.
 
     Args:
-        asked: "auto" for the newest of ``runs`` that has the same configuration and a checkpoint; or a run's folder.
+        asked: "auto" for the newest of ``runs`` that has the same configuration, one that has a checkpoint or has
+            finished before one that was killed before its first; or a run's folder.
         runs: Folder of the runs of one name.
         config: The resolved configuration. Keys that change no weight may differ.
+        defaults: The defaults of its keys, dotted: a key that an earlier version did not have may be at its default.
+        claim: Called with the folder of an unfinished run before its checkpoints are read.
 
     Returns:
         The run with its last good checkpoint, or what it reached if it is finished; None if there is none ("auto").
@@ -57,33 +76,40 @@ def find(asked: str, runs: Path, config: dict[str, Any]) -> Earlier | Finished |
         UserError: The configurations differ, with the keys; no checkpoint is good, with what is wrong with each; or the
             folder is none of a run.
     """
-    if asked != "auto":
-        folder = Path(asked)
-        config_file = RunFolder(folder).config
-        if not config_file.is_file():
-            raise UserError(f"--resume {asked} is not the folder of a run: it has no {config_file.name}; or give auto")
-        earlier = look_into(folder, config)
-        if earlier is None:
-            raise UserError(f"--resume {asked} has no checkpoint to resume from; start anew without --resume")
-        return earlier
-    folders = sorted((path.parent for path in runs.glob(f"*/{RunFolder(runs).config.name}")), reverse=True)
-    for folder in folders:
-        if not differing(_configuration(folder), config) and (
-            earlier := finished(folder) or _last_good(folder, config)
-        ):
-            return earlier
-    for folder in folders:
-        if not finished(folder) and _candidates(folder):
-            _require_same(folder, config)
-    return None
+    folder = _newest(runs, config, defaults) if asked == "auto" else Path(asked)
+    if folder is None:
+        return None
+    if not RunFolder(folder).begun:
+        name = RunFolder(folder).config.name
+        raise UserError(f"--resume {asked} is not the folder of a run: it has no {name}; or give auto")
+    if not finished(folder):
+        claim(folder)
+    return look_into(folder, config, defaults)
 
 
-def look_into(folder: Path, config: dict[str, Any]) -> Earlier | Finished | None:
-    """What a run's folder has to go on with: see `find`; None if that is nothing."""
+def look_into(
+    folder: Path, config: dict[str, Any], defaults: Mapping[str, Any] | None = None
+) -> Earlier | Finished | None:
+    """What a run's folder has to resume: see `find`; None if no run has begun there."""
     if not RunFolder(folder).begun:
         return None
-    _require_same(folder, config)
-    return finished(folder) or _last_good(folder, config)
+    _require_same(folder, config, defaults)
+    return finished(folder) or _last_good(folder, config, defaults)
+
+
+def _newest(runs: Path, config: dict[str, Any], defaults: Mapping[str, Any] | None) -> Path | None:
+    """The folder that "auto" means; UserError where only runs of other configurations could be resumed."""
+    folders = sorted((path.parent for path in runs.glob(f"*/{RunFolder(runs).config.name}")), reverse=True)
+    same = [folder for folder in folders if not differing(_configuration(folder), config, defaults)]
+    for folder in same:
+        if finished(folder) or _candidates(folder):
+            return folder
+    if same:
+        return same[0]
+    for folder in folders:
+        if not finished(folder) and _candidates(folder):
+            _require_same(folder, config, defaults)
+    return None
 
 
 def write_results(folder: Path, results: dict[str, Any]) -> None:
@@ -95,8 +121,8 @@ def _configuration(folder: Path) -> dict[str, Any]:
     return read_yaml(RunFolder(folder).config, source="the run's folder")
 
 
-def _require_same(folder: Path, config: dict[str, Any]) -> None:
-    if found := differing(_configuration(folder), config):
+def _require_same(folder: Path, config: dict[str, Any], defaults: Mapping[str, Any] | None) -> None:
+    if found := differing(_configuration(folder), config, defaults):
         raise UserError(
             f"{folder} has another configuration: {'; '.join(found)}; "
             f"give the configuration it was started with ({RunFolder(folder).config}), or start anew without --resume"
@@ -132,23 +158,25 @@ def read_results(file: Path) -> dict[str, Any] | None:
 
 
 def _candidates(folder: Path) -> list[Path]:
-    """The run's checkpoints to go on from, newest first; best.ckpt may lie far behind."""
+    """The run's checkpoints to resume from, newest first; the best may be far older."""
     return [path for name in CHECKPOINTS if (path := RunFolder(folder).checkpoints / name).is_file()]
 
 
-def _step(path: Path, config: dict[str, Any]) -> int:
-    checkpoint = load_verified(path, map_location="meta")
-    if found := differing(checkpoint.get("configuration", config), config):
+def _step(path: Path, config: dict[str, Any], defaults: Mapping[str, Any] | None) -> int:
+    checkpoint = load_verified(path, map_location="meta", for_training=True)
+    model = checkpoint["hyper_parameters"]
+    described = {key: model[key] for key in _OF_THE_MODEL if key in model and key in config}
+    if found := differing(checkpoint.get("configuration", config) | described, config, defaults):
         raise UserError(f"{path} was made with another configuration: {'; '.join(found)}")
     return checkpoint["global_step"]
 
 
-def _last_good(folder: Path, config: dict[str, Any]) -> Earlier | None:
+def _last_good(folder: Path, config: dict[str, Any], defaults: Mapping[str, Any] | None) -> Earlier:
     bad: list[Path] = []
     why: list[str] = []
     for path in _candidates(folder):
         try:
-            return Earlier(folder, path, _step(path, config), tuple(bad), tuple(why))
+            return Earlier(folder, path, _step(path, config, defaults), tuple(bad), tuple(why))
         except UserError as error:
             bad.append(path)
             why.append(str(error))
@@ -157,4 +185,4 @@ def _last_good(folder: Path, config: dict[str, Any]) -> Earlier | None:
             f"no checkpoint of {folder} can be resumed: {'; '.join(why)}; start anew without --resume, "
             "or from the weights alone by `--weights` and best.ckpt"
         )
-    return None
+    return Earlier(folder)

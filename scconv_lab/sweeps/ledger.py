@@ -2,8 +2,6 @@
 
 import signal
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +10,6 @@ from scconv_lab.config import read_yaml, yaml_text
 from scconv_lab.errors import BUSY, ENDED_BY_REQUEST, UserError
 from scconv_lab.run_folder import lock, resume
 from scconv_lab.run_folder.configuration import other_defaults
-from scconv_lab.run_folder.file_lock import wait_for_lock
 from scconv_lab.run_folder.files import append_line, read_lines, write_whole
 from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.run_folder.source_code import changed_sources, source_hashes
@@ -93,7 +90,7 @@ def damage(run: Run) -> str:
 def prepare(run: Run) -> Path:
     """Write the file that the run is launched from; one that has begun keeps its own, and with it its layout."""
     file = run_file(run)
-    with _writing(run.root):
+    with lock.writing(run.root):
         run.folder.mkdir(exist_ok=True)
         if not (file.exists() and run.files.begun):
             write_whole(file, yaml_text.dump(launched(run)))
@@ -107,14 +104,14 @@ def run_file(run: Run) -> Path:
 
 def note(run: Run, **attempt: Any) -> None:
     """Note how an attempt at a run ended: ``code``, ``seconds``, and what else is known."""
-    with _writing(run.root):
+    with lock.writing(run.root):
         run.folder.mkdir(exist_ok=True)  # somebody may have removed it
         append_line(run.files.attempts, attempt)
 
 
 def set_aside(run: Run) -> None:
     """Move what a run left out of the way, so that it is run again."""
-    with _writing(run.root):
+    with lock.writing(run.root):
         run.files.set_aside()
 
 
@@ -227,12 +224,3 @@ def _is_attempt(entry: dict[str, Any]) -> bool:
 def _text(run: Run) -> str:
     file = run.files.log
     return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-
-
-@contextmanager
-def _writing(root: Path) -> Iterator[None]:
-    """Keep other launchers waiting for the moment that a file takes to be written."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("a", encoding="utf-8") as file:
-        wait_for_lock(file)
-        yield

@@ -1,13 +1,16 @@
 """Which checkpoints a fit leaves, and which checkpoint fits a configuration."""
 
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.trainer.connectors import checkpoint_connector
 
 from scconv_lab.errors import Stopped, UserError
+from scconv_lab.messages import first_line
 from scconv_lab.run_folder.checkpoint_io import load_verified, set_aside
 from scconv_lab.run_folder.configuration import differences
 from scconv_lab.training.classifier import Classifier
@@ -130,7 +133,7 @@ def require_same_hparams(path: Path, model: Classifier, *, for_training: bool) -
     learning rate would silently be the checkpoint's again.
     """
     try:
-        saved = load_verified(path, map_location="meta")["hyper_parameters"]
+        saved = load_verified(path, map_location="meta", for_training=for_training)["hyper_parameters"]
     except UserError as error:
         raise UserError(f"{error}; give another checkpoint, or `--resume RUN_FOLDER` to fit") from error
     differing = [
@@ -143,3 +146,19 @@ def require_same_hparams(path: Path, model: Classifier, *, for_training: bool) -
             f"{path} was made with another configuration: {'; '.join(differing)}; "
             "give the configuration it was made with (config.yaml in its run's folder), or start without it"
         )
+
+
+def restoring(error: BaseException, path: str | None) -> UserError | None:
+    """What to say of an error that Lightning's restoring of a checkpoint met; None for any other error.
+
+    A checkpoint may be whole, have every part, and still hold in one of them what no run would write.
+    """
+    if isinstance(error, UserError) or not isinstance(error, Exception):
+        return None
+    frames = traceback.extract_tb(error.__traceback__)
+    if not any(frame.filename == checkpoint_connector.__file__ for frame in frames):
+        return None
+    return UserError(
+        f"{path} cannot be restored ({type(error).__name__}: {first_line(error)}); give another checkpoint, or its "
+        "weights only by `--weights`"
+    )

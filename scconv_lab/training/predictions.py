@@ -1,6 +1,7 @@
 """Writes predictions to a file."""
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from scconv_lab.data import IGNORE_INDEX
+from scconv_lab.run_folder.files import write_whole
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Writes one line a sample: its index in the split, its label, the predicted class and that class's probability.
+    """Writes one line a sample: its file or its number in the training set, its label, prediction and probabilities.
 
     Args:
         path: The CSV file.
@@ -31,15 +33,18 @@ class PredictionWriter(BasePredictionWriter):
         labels = _gather(pl_module, torch.cat([label for _, label in predictions]).to(pl_module.device))
         if not trainer.is_global_zero:
             return
-        top = probabilities.max(dim=1)
-        rows = zip(labels.tolist(), top.indices.tolist(), top.values.tolist(), strict=True)
+        data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it
+        classes = data.class_names
+        kept = labels != IGNORE_INDEX  # what fills up the last batch of some process
+        rows = zip(data.predicted_samples, labels[kept].tolist(), probabilities[kept].tolist(), strict=True)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["sample", "label", "prediction", *(f"p({name})" for name in classes)])
+        for sample, label, of_classes in rows:
+            likeliest = max(range(len(of_classes)), key=of_classes.__getitem__)
+            writer.writerow([sample, classes[label], classes[likeliest], *(f"{p:.6f}" for p in of_classes)])
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["index", "label", "prediction", "probability"])
-            for index, (label, prediction, probability) in enumerate(rows):
-                if label != IGNORE_INDEX:
-                    writer.writerow([index, label, prediction, f"{probability:.6f}"])
+        write_whole(self.path, text.getvalue())
         print(f"predictions  {self.path}", flush=True)
 
 

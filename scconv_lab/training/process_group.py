@@ -7,6 +7,8 @@ import time
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from scconv_lab.errors import UserError
+
 FIRST = "SCCONV_LAB_FIRST_PROCESS"
 """Environment variable that holds the id of a run's first process."""
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -34,6 +36,20 @@ def stay_behind(code: int) -> None:
     """
     if code and os.environ.get("SLURM_PROCID", "0") != "0":
         time.sleep(_SECONDS_TO_SAY_WHY)
+
+
+def in_a_job_without_srun() -> bool:
+    """Whether this is a SLURM job's own shell, or a notebook on its node, where no srun started the processes."""
+    return {"SLURM_JOB_ID", "SLURM_NTASKS"} <= os.environ.keys() and "SLURM_STEP_ID" not in os.environ
+
+
+def require_one_node(nodes: int) -> None:
+    """Refuse several nodes where only srun could start the processes of the others."""
+    if nodes > 1:
+        raise UserError(
+            f"`trainer.num_nodes` (={nodes}) needs a process on each node, which only srun starts within a SLURM job: "
+            "put `srun` before the command"
+        )
 
 
 class EndTogether(Callback):

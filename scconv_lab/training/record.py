@@ -10,8 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from scconv_lab.complexity import Cost, count_cost
 from scconv_lab.complexity.measure import Measurement, measure_all
-from scconv_lab.config import yaml_text
-from scconv_lab.run_folder.files import append_line, read_lines, write_whole
+from scconv_lab.run_folder.files import append_line, read_lines
 from scconv_lab.run_folder.history import History
 from scconv_lab.run_folder.layout import RunFolder
 from scconv_lab.run_folder.provenance import provenance
@@ -46,7 +45,7 @@ def _unit_name(unit: Spec) -> str:
 
 
 class RunRecord(Callback):
-    """Writes a run's configuration to its folder, and logs what the run is before it starts.
+    """Logs what a run is before it starts, and notes by which code it is made.
 
     To every logger: the configuration, the code's provenance, and all that is counted of the net for one image, as
     complexity/params, complexity/macs, complexity/flops (twice the MACs) and so on, by the names of
@@ -57,7 +56,7 @@ class RunRecord(Callback):
     too; and of a fit what `scconv_lab.surgery.preflight` warns of, as "preflight".
 
     Args:
-        run_dir: The run's folder; receives config.yaml.
+        run_dir: The run's folder.
         config: The resolved configuration, of plain values.
         measure_cost: Whether a fit starts with measuring.
         resumed_at: The step that an earlier process of the run is gone on with from; None for a new run.
@@ -87,10 +86,8 @@ class RunRecord(Callback):
             self.warnings = preflight(pl_module.net, report, pl_module.image_shape)
         if self.measure_cost and stage == "fit":
             self.measured = self._measure(trainer, pl_module)
-        self.run_dir.mkdir(parents=True, exist_ok=True)
         if stage == "fit":
             self._note_code()
-        write_whole(RunFolder(self.run_dir).config, yaml_text.dump(self.config))
         figures = {f"complexity/{key}": value for key, value in self.cost.figures().items()} | _perf(self.measured)
         for logger in trainer.loggers:
             logger.log_hyperparams({**self.config, **provenance(), "code": self.code, "preflight": self.warnings})

@@ -7,7 +7,8 @@ from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from threading import Thread
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 import lightning.pytorch.loggers
 import wandb
@@ -18,6 +19,8 @@ from wandb.sdk.lib import wbauth
 from wandb.sdk.lib.runid import generate_id
 from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 
+from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest
 from scconv_lab.run_folder.history import History
 from scconv_lab.shipped import typed
 from scconv_lab.training.server_check import answers
@@ -122,6 +125,7 @@ class WandbLogger(_SurvivingLogger):
         save_dir: str | None = None,
         mode: Literal["auto", "online", "offline"] = "auto",
     ):
+        _require_usable(mode, project=project, run_id=id, run_tags=tags)
         super().__init__(
             project=project,
             entity=entity,
@@ -149,7 +153,7 @@ class WandbLogger(_SurvivingLogger):
         return self._experiment
 
     def _start(self) -> None:
-        wanted = os.environ.get("WANDB_MODE", "online") if self._mode == "auto" else self._mode
+        wanted = _mode_from_environment() if self._mode == "auto" else self._mode
         reason = ""
         if wanted == "online" and not credentials():
             wanted, reason = "offline", "; no API key is configured (`wandb login`)"
@@ -169,10 +173,10 @@ class WandbLogger(_SurvivingLogger):
             reason = f"; the server gave no run: {' '.join(str(error).split())}"
             _ = super().experiment
         run = self._experiment
-        if run is None or not run.offline:
-            self.state = f"online, {run.url}" if run is not None else "disabled"
+        if run is None or run.disabled:
+            self.state = "disabled"
         else:
-            self.state = f"offline{reason}"
+            self.state = f"offline{reason}" if run.offline else f"online, {run.url}"
 
     def _online_folders(self) -> set[Path]:
         settings = wandb.setup().settings
@@ -218,8 +222,44 @@ class WandbLogger(_SurvivingLogger):
 
     @property
     def files_dir(self) -> Path | None:
-        """Folder of the run's W&B files, such as runs/x/wandb/offline-run-20260101_120000-ab12cd34."""
-        return Path(self._experiment.dir).parent if getattr(self._experiment, "dir", None) else None
+        """Folder of the run's W&B files, such as runs/x/wandb/offline-run-20260101_120000-ab12cd34; or None."""
+        run = self._experiment
+        return Path(run.dir).parent if run is not None and not run.disabled else None
+
+
+def _mode_from_environment() -> str:
+    return os.environ.get("WANDB_MODE") or "online"
+
+
+def _require_usable(mode: str, **settings: Any) -> None:
+    """Refuse what W&B would refuse once the run has begun, or would write to its files and must not.
+
+    Raises:
+        UserError: The name of the key or variable, and what is wrong.
+    """
+    wanted = _mode_from_environment() if mode == "auto" else mode
+    modes = get_args(wandb.Settings.model_fields["mode"].annotation)
+    if wanted not in modes:
+        raise UserError(f"WANDB_MODE (={wanted!r}) is no mode of W&B{nearest(wanted.lower(), modes)}")
+    for key, value in settings.items():
+        try:
+            wandb.Settings(**{key: value} if value is not None else {})
+        except (ValueError, wandb.errors.UsageError) as error:
+            raise UserError(f"`trainer.logger.{key.removeprefix('run_')}`: {_reason(error)}") from error
+    try:
+        address = urlsplit(server())
+    except (ValueError, wandb.errors.UsageError) as error:
+        raise UserError(f"W&B's settings: {_reason(error)}; correct the WANDB_... variable") from error
+    if address.password or address.username:
+        raise UserError(
+            f"WANDB_BASE_URL ({address.scheme}://...@{address.hostname}) holds a user or a password, which W&B would "
+            "write to its files: give the address without them, and the key as WANDB_API_KEY"
+        )
+
+
+def _reason(error: Exception) -> str:
+    details = getattr(error, "errors", None)  # pydantic's, of which the first says all
+    return str(details()[0]["msg"]).removeprefix("Value error, ") if callable(details) else " ".join(str(error).split())
 
 
 def _log_artifact(run: Any, artifact: wandb.Artifact) -> None:

@@ -126,6 +126,24 @@ def test_damaged_file_names_it_and_the_way_out(cifar, tmp_path):
     data.setup("fit")
 
 
+def test_a_file_of_a_forged_sum_runs_no_code(cifar, tmp_path, monkeypatch):
+
+    class Evil:
+        def __reduce__(self):
+            return (tmp_path / "ran").touch, ()
+
+    data = module(cifar, tmp_path / "root")
+    data.prepare_data()
+    name = cifar.source.train_list[0][0]
+    path = data.folder / name
+    path.write_bytes(pickle.dumps(Evil()))
+    forged = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    monkeypatch.setattr(cifar.source, "train_list", [[name, forged], *cifar.source.train_list[1:]])
+    with pytest.raises(UserError, match=rf"{name} is not one of the original's files \(it names .*\): delete "):
+        data.load("train")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_no_network_is_one_message(cifar, tmp_path, monkeypatch):
     monkeypatch.setattr(cifar.source, "url", "http://127.0.0.1:9/cifar.tar.gz")  # refused: the discard port
     with pytest.raises(UserError, match="could not be downloaded") as error:

@@ -169,7 +169,7 @@ def test_an_unknown_name_is_refused(name, offer):
         TorchvisionNet(5, name=name)
 
 
-@pytest.mark.parametrize("argument", ["aux_logits", "num_classes", "weights"])
+@pytest.mark.parametrize("argument", ["aux_logits", "num_classes", "weights", "pretrained"])
 def test_arguments_of_the_net_are_not_the_models(argument):
     with pytest.raises(UserError, match=rf"`model_args` must not hold '{argument}'"):
         TorchvisionNet(5, name="googlenet", model_args={argument: True})

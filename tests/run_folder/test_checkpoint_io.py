@@ -21,6 +21,11 @@ def content(step: int) -> dict:
         "global_step": step,
         "hyper_parameters": {"net": "x"},
         "state_dict": {f"layer{i}.weight": torch.randn(16, 16, 3, 3, generator=generator) for i in range(4)},
+        "optimizer_states": [],
+        "lr_schedulers": [],
+        "callbacks": {},
+        "loops": {},
+        "epoch": 0,
     }
 
 
@@ -99,6 +104,21 @@ def test_a_damage_without_a_checksum_is_never_taken_for_a_checkpoint_of_another_
             last.write_bytes(mutate(whole))
             with pytest.raises(UserError, match=r"last\.ckpt is not a readable checkpoint"):
                 load_verified(last)
+
+
+@pytest.mark.parametrize("part", ["optimizer_states", "lr_schedulers", "callbacks", "loops", "global_step", "epoch"])
+@pytest.mark.parametrize("spoiled", ["missing", "text", None])
+def test_a_checkpoint_that_lacks_a_part_of_the_fit(part: str, spoiled: object, tmp_path: Path) -> None:
+    file = tmp_path / "x.ckpt"
+    whole = content(10)
+    if spoiled == "missing":
+        del whole[part]
+    else:
+        whole[part] = spoiled
+    VerifiedCheckpointIO().save_checkpoint(whole, file)
+    assert load_verified(file)["hyper_parameters"] == {"net": "x"}
+    with pytest.raises(UserError, match=rf"x\.ckpt cannot be resumed from: its {part} is missing .* `--weights`"):
+        load_verified(file, for_training=True)
 
 
 def test_nothing_good_is_one_message(run: Path) -> None:
@@ -209,9 +229,33 @@ class TestFind:
 
     def test_none_is_a_new_run(self, run: Path) -> None:
         assert find("auto", run.parent.parent / "another", CONFIG) is None
+
+    def test_one_that_was_killed_before_its_first_checkpoint_comes_last(self, run: Path) -> None:
+        later = run.with_name("20260102-000000")
+        later.mkdir()
+        (later / "config.yaml").write_text((run / "config.yaml").read_text())
+        assert find("auto", run.parent, CONFIG) == Earlier(run, run / "checkpoints/last.ckpt", 20)
         for path in (run / "checkpoints").iterdir():
             path.unlink()
-        assert find("auto", run.parent, CONFIG) is None
+        assert find("auto", run.parent, CONFIG) == Earlier(later)
+        assert find(str(run), run.parent, CONFIG) == Earlier(run)
+
+    def test_a_key_that_an_earlier_version_did_not_have_may_be_at_its_default(self, run: Path) -> None:
+        config = {**CONFIG, "lr_interval": "epoch"}
+        found = find("auto", run.parent, config, {"lr_interval": "epoch"})
+        assert isinstance(found, Earlier)
+        assert found.step == 20
+        with pytest.raises(UserError, match="lr_interval is None there and 'epoch' here"):
+            find("auto", run.parent, config, {"lr_interval": "step"})
+
+    def test_a_run_is_claimed_before_its_checkpoints_are_read(self, run: Path) -> None:
+        def claim(folder: Path) -> None:
+            claimed.append(folder)
+            VerifiedCheckpointIO().save_checkpoint(content(30), folder / "checkpoints" / "last.ckpt")
+
+        claimed: list[Path] = []
+        found = find("auto", run.parent, CONFIG, claim=claim)
+        assert (claimed, found) == ([run], Earlier(run, run / "checkpoints/last.ckpt", 30))
 
     @pytest.mark.parametrize("asked", ["auto", "folder"])
     def test_another_configuration_is_refused_with_the_keys(self, asked: str, run: Path) -> None:

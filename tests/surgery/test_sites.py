@@ -324,6 +324,26 @@ def test_a_predicate_is_a_function_or_its_path(various, predicate):
     assert select_sites(various, {"predicate": predicate, "stride": 2}) == ["strided"]
 
 
+def fails(site):
+    raise RuntimeError(f"no {site.name}")
+
+
+def answers_a_word(site):
+    return site.name
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("tests.surgery.test_sites.fails", "fails at plain: RuntimeError: no plain; correct it"),
+        ("tests.surgery.test_sites.answers_a_word", "answers 'plain' for plain; it must answer true or false"),
+    ],
+)
+def test_a_function_that_tells_nothing_of_a_site(various, path, rule):
+    with pytest.raises(UserError, match=re.escape(f"'predicate' (={path!r}) {rule}")):
+        select_sites(various, {"predicate": path})
+
+
 def test_a_function_is_told_all_of_a_site(resnet18):
     seen = []
     select_sites(resnet18, lambda site: seen.append(site) or True)
@@ -336,7 +356,15 @@ def test_a_function_is_told_all_of_a_site(resnet18):
     assert (stem.name, stem.stage, stem.paper, stem.blocks) == ("conv1", None, False, {"ResNet"})
 
 
-PREDICATE_PATHS = ["os.path.nope", "nowhere.at.all", "tests.surgery.test_sites.STAGES", "", "a b", 3, None, ["os"]]
+PREDICATE_PATHS = [
+    *("os.path.nope", "nowhere.at.all", "tests.surgery.test_sites.STAGES", "", "a b", 3, None, ["os"]),
+    *("os.system", "os:system", "shutil.rmtree", "builtins.print", "antigravity.geohash"),  # Python's own
+    *("torch.add", "torch.nn.Conv2d", "torch.hub.load", "tests.surgery.test_sites.all_but_one"),  # not of one argument
+]
+
+
+def all_but_one():
+    raise AssertionError("it takes no site")
 
 
 @pytest.mark.parametrize("value", PREDICATE_PATHS, ids=str)

@@ -17,6 +17,7 @@ from scconv_lab.export import load_safetensors
 from scconv_lab.training import Classifier
 from scconv_lab.training.spec import factory
 from scconv_lab.training.trust import require_trusted
+from tests.runs import Run
 from tests.training.descriptions import HONEST, changed, write_checkpoint, write_safetensors
 
 SENTINEL = "sentinel_module"
@@ -283,3 +284,58 @@ def test_no_mutation_reaches_the_sentinel(ran: Path, tmp_path: Path) -> None:
         assert not ran.exists()
         assert SENTINEL not in sys.modules
     assert refused > 90
+
+
+@pytest.fixture
+def run(workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """The folder of a run that a signal ended after its first epoch, as it were."""
+    monkeypatch.chdir(workspace)
+    assert main(["fit", *FIT]) == 0
+    folder = Run(capsys.readouterr().out, workspace).folder
+    (folder / "results.json").unlink()
+    return folder
+
+
+FIT = [
+    *("--config", "experiments/ablation_sru.yaml", "--config", "configs/scale/quick.yaml", "--trainer.max_epochs=1"),
+    *("--trainer.logger=false", "--trainer.accelerator=cpu", "--final_test=false"),
+]
+
+
+def test_the_other_commands_build_what_the_configuration_names(
+    run: Path, ran: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A checkpoint is held to it, whichever way it is given."""
+    last, best = run / "checkpoints/last.ckpt", run / "checkpoints/best.ckpt"
+    honest = torch.load(last, weights_only=True)
+    for key, value in [("net", spec(f"{SENTINEL}.Net")), ("surgery.sites", {"predicate": f"{SENTINEL}.call"})]:
+        description = changed(key, value, honest["hyper_parameters"])
+        for path in (last, best):
+            torch.save(honest | {"hyper_parameters": description}, path)
+            path.with_name(f"{path.name}.sha256").unlink(missing_ok=True)
+        for command in ("fit", "validate", "test", "predict"):
+            assert main([command, *FIT, "--ckpt_path", str(best)]) == 2
+            assert "was made with another configuration" in capsys.readouterr().err
+        for resume in ("auto", str(run)):
+            assert main(["fit", *FIT, "--resume", resume]) == 2
+            assert f"last.ckpt was made with another configuration: {key}" in capsys.readouterr().err
+        assert main(["test", *FIT, "--weights", str(best)]) == 0  # tensors, by their names
+    assert SENTINEL not in sys.modules
+    assert not ran.exists()
+
+
+def test_an_own_class_that_the_configuration_names_is_built(
+    run: Path, ran: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By every command that is given the configuration, a run's own resume among them."""
+    own = [*FIT, "--net.class_path", f"{SENTINEL}.Net"]
+    assert main(["fit", *own]) == 0
+    folder = Run(capsys.readouterr().out, Path.cwd()).folder
+    assert ran.exists()
+    (folder / "results.json").unlink()
+    assert main(["fit", *own, "--resume", "auto"]) == 0
+    best = str(folder / "checkpoints/best.ckpt")
+    assert main(["test", "--config", str(folder / "config.yaml"), "--ckpt_path", best]) == 0
+    assert main(["export", "--ckpt", best, "--format", "safetensors"]) == 2
+    assert "--trust-code" in capsys.readouterr().err
+    assert main(["export", "--ckpt", best, "--format", "safetensors", "--trust-code"]) == 0
