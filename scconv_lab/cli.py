@@ -3,25 +3,35 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import version
 
-from scconv_lab.config import expand_arguments
-from scconv_lab.errors import READER_LEFT, DivergedError, Stopped, UserError, exit_code_of
+from scconv_lab.errors import DONE, READER_LEFT, DivergedError, Stopped, UserError, exit_code_of
 from scconv_lab.messages import nearest
 
 COMMANDS = {
-    "fit": "train one arm, test its best checkpoint once, and log to W&B",
-    "validate": "evaluate a checkpoint on the validation split",
-    "test": "evaluate a checkpoint on the test set",
-    "predict": "write a checkpoint's predictions for the validation split to a CSV file",
-    "sweep": "run the arms and seeds of a sweep's file that are not done yet, here or on a SLURM cluster",
-    "cost": "count, and where asked measure, what an experiment's net costs; the paper's tables beside it",
-    "export": "write a checkpoint's net as ONNX, torch.export or safetensors, and check the file",
-    "doctor": "look for what a run would stumble over, and say what to do",
-    "init": "copy the configurations and experiments of the package to a folder, to be edited",
-    "completion": "print a script by which bash or zsh completes commands, keys and files",
+    "fit": ("train one arm, test its best checkpoint once, and log to W&B", "fit.entry:fit"),
+    "validate": ("evaluate a checkpoint on the validation split", "fit.entry:validate"),
+    "test": ("evaluate a checkpoint on the test set", "fit.entry:test"),
+    "predict": ("write a checkpoint's predictions for the validation split to a CSV file", "fit.entry:predict"),
+    "sweep": (
+        "run the arms and seeds of a sweep's file that are not done yet, here or on a SLURM cluster",
+        "sweeps.command:run",
+    ),
+    "cost": (
+        "count, and where asked measure, what an experiment's net costs; the paper's tables beside it",
+        "cost.command:run",
+    ),
+    "export": (
+        "write a checkpoint's net as ONNX, torch.export or safetensors, and check the file",
+        "export.command:run",
+    ),
+    "doctor": ("look for what a run would stumble over, and say what to do", "doctor.command:run"),
+    "init": ("copy the configurations and experiments of the package to a folder, to be edited", "init.command:run"),
+    "completion": ("print a script by which bash or zsh completes commands, keys and files", "completion.command:run"),
 }
+"""What each command does, and the function in this package that takes its arguments and gives its exit code."""
 
 _LONGEST = 800  # characters of a message, which quotes the value that was given
 
@@ -30,11 +40,11 @@ _HELP = f"""usage: scconv-lab COMMAND [--config FILE ...] [--KEY VALUE ...]
 What SRU, CRU and ScConv (SCConv, CVPR 2023) buy, where, and at what cost.
 
 commands:
-{"".join(f"  {name:<12}{text}{chr(10)}" for name, text in COMMANDS.items())}
+{"".join(f"  {name:<12}{text}{chr(10)}" for name, (text, _) in COMMANDS.items())}
 options:
   --config FILE   an experiment or a part of one; several are merged, the last wins
   --KEY VALUE     overrides one key, such as --optimizer.lr 0.1 or --seed_everything 1
-  -h, --help      this text; `scconv-lab COMMAND --help` lists every key (it takes seconds)
+  -h, --help      this text; `scconv-lab COMMAND --help` is that of a command
   --version       the version
 
 example:
@@ -59,40 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"scconv-lab {version('scconv-lab')}")
         return 0
     try:
-        if arguments[0] not in COMMANDS:
-            raise UserError(f"there is no command {arguments[0]!r}{nearest(arguments[0], list(COMMANDS))}")
-        if arguments[0] == "export":
-            from scconv_lab.export import run as export
-
-            return export(arguments[1:])
-        if arguments[0] == "sweep":
-            from scconv_lab.sweeps.command import run as sweep
-
-            return sweep(arguments[1:])
-        if arguments[0] == "cost":
-            from scconv_lab.cost import run as cost
-
-            return cost(arguments[1:])
-        if arguments[0] == "init":
-            from scconv_lab.init.command import run as init
-
-            return init(arguments[1:])
-        if arguments[0] == "completion":
-            from scconv_lab.completion.command import run as completion
-
-            return completion(arguments[1:], commands=COMMANDS, main=main)
-        expanded, experiment = expand_arguments(arguments)
-        if arguments[0] == "doctor":
-            from scconv_lab.doctor import run as doctor
-
-            return doctor(expanded[1:], experiment=experiment)
-        from scconv_lab.fit.command import run
-
-        return run(expanded, experiment=experiment)
+        return _command(arguments[0])(arguments[1:])
     except UserError as error:
         # a data loader's worker hands on its error as a traceback that ends in the message
         print(f"scconv-lab: error: {_one_line(str(error).rpartition('UserError: ')[2])}", file=sys.stderr)
         return error.exit_code
+    except SystemExit as end:  # after --help, --print_config and the like
+        return end.code if isinstance(end.code, int) else DONE
     except BrokenPipeError:  # what reads the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         return READER_LEFT
@@ -103,6 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = exit_code_of(stop)
         _say("interrupted" if code == 128 + signal.SIGINT else f"ended by {signal.Signals(code - 128).name}")
         return code
+
+
+def _command(name: str) -> Callable[[Sequence[str]], int]:
+    """Import what runs a command."""
+    if name not in COMMANDS:
+        raise UserError(f"there is no command {name!r}{nearest(name, list(COMMANDS))}")
+    module, _, function = COMMANDS[name][1].partition(":")
+    return getattr(import_module(f"{__package__}.{module}"), function)
 
 
 def _one_line(message: str) -> str:

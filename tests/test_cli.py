@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 
-from scconv_lab.cli import main
+from scconv_lab.cli import COMMANDS, main
 from scconv_lab.data import Digits
 from scconv_lab.models import CifarResNet
 from tests.full import others_in_full
@@ -52,6 +53,12 @@ def test_help_answers_within_a_second_and_imports_no_torch(command: Command) -> 
     assert seconds < 1
     program = "import sys; from scconv_lab.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_table_is_there(name: str) -> None:
+    module, _, function = COMMANDS[name][1].partition(":")
+    assert callable(getattr(import_module(f"scconv_lab.{module}"), function))
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

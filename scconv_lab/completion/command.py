@@ -1,15 +1,14 @@
 """The words of `scconv-lab completion`, and the script that it prints."""
 
-import argparse
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
-from typing import NoReturn
 
 from scconv_lab import shipped
-from scconv_lab.errors import UserError
+from scconv_lab.cli import COMMANDS, main
+from scconv_lab.terminal.command_parser import CommandParser
 
 _SHELLS = {"bash": '      {command}) words="{words}" ;;', "zsh": "      {command}) options=({words}) ;;"}
 """How the script of each shell lists the options of a command."""
@@ -26,31 +25,19 @@ for this one:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"completion: {message}; name a shell, {' or '.join(_SHELLS)}")
-
-
-def run(arguments: Sequence[str], *, commands: Iterable[str], main: Callable[[Sequence[str]], int]) -> int:
-    """Run the command; see `scconv_lab.cli.main` for the exit codes.
-
-    Args:
-        arguments: Those of the command.
-        commands: All commands of the lab.
-        main: Runs one of them.
-    """
-    parser = _Parser(
-        "scconv-lab completion",
-        allow_abbrev=False,
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; see `scconv_lab.cli.main` for the exit codes."""
+    parser = CommandParser(
+        "completion",
+        way_out=f"name a shell, {' or '.join(_SHELLS)}",
         description="Print a script by which a shell completes the words of scconv-lab. Printing it takes seconds.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("shell", choices=[*_SHELLS], help="the shell that is to read it")
     shell = parser.parse_args(arguments).shell
     from scconv_lab.fit.dry import FitParser
 
-    options = {command: _options(command, main) for command in commands}
+    options = {command: _options(command) for command in COMMANDS}
     print(script(shell, options, keys=FitParser(None).keys()), end="")
     return 0
 
@@ -80,10 +67,10 @@ def script(shell: str, options: Mapping[str, Sequence[str]], *, keys: Iterable[s
     return text
 
 
-def _options(command: str, main: Callable[[Sequence[str]], int]) -> list[str]:
-    """The options that the help of a command lists; that of a fit lists its keys."""
+def _options(command: str) -> list[str]:
+    """The options that the help of a command lists; those of a fit are its keys."""
     if command in _FITS:
-        return ["--config", "--help"]
+        return ["--config", "--help", "--help-all", "--print_config"]
     said = StringIO()
     with redirect_stdout(said), suppress(SystemExit):
         main([command, "--help"])

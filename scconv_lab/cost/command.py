@@ -2,10 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
 
 from scconv_lab.config import expand_arguments
 from scconv_lab.errors import UserError
+from scconv_lab.terminal.command_parser import CommandParser
+from scconv_lab.terminal.loading import loading
 
 FORMATS = ("table", "csv", "json")
 
@@ -21,11 +22,6 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"cost: {message}; `scconv-lab cost --help` has examples")
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run the command; see `scconv_lab.cli.main` for the exit codes."""
     parser = _parser()
@@ -39,9 +35,9 @@ def run(arguments: Sequence[str]) -> int:
         raise UserError("--batch-size is for what is measured; name the device too, such as --device cpu")
     if options.batch_size is not None and options.batch_size < 1:
         raise UserError(f"--batch-size {options.batch_size} must be at least 1")
-    from scconv_lab.cost.experiment import report_experiment
-
     expanded, experiment = expand_arguments(keys)
+    with loading():
+        from scconv_lab.cost.experiment import report_experiment
     report_experiment(
         expanded,
         experiment=experiment,
@@ -58,14 +54,12 @@ _BATCH_SIZE = 32
 _ONLY_FOR_CONFIG = ("input_size", "batch_size", "device", "layers")
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        "scconv-lab cost",
-        allow_abbrev=False,
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "cost",
         usage="scconv-lab cost (--config FILE ... [--KEY VALUE ...] | --paper | --seed-table) [options]",
         description="Tell what the net of an experiment costs.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--paper", action="store_true", help="the paper's Tables 1 to 3 beside what this lab counts")

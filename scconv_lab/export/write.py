@@ -14,6 +14,7 @@ from scconv_lab.errors import UserError
 from scconv_lab.export.formats import FORMATS
 from scconv_lab.export.parity import require_parity
 from scconv_lab.messages import nearest
+from scconv_lab.terminal.loading import loading
 
 if TYPE_CHECKING:  # torch loads where it is used, so that --help and a mistake are answered at once
     from torch import Tensor
@@ -99,9 +100,10 @@ def _quietly() -> Iterator[None]:
 
 
 def _load(ckpt: Path, *, trust_code: bool) -> "Classifier":
-    from scconv_lab.run_folder.checkpoint_io import load_verified
-    from scconv_lab.training import Classifier
-    from scconv_lab.training.own_code import make_importable
+    with loading():
+        from scconv_lab.run_folder.checkpoint_io import load_verified
+        from scconv_lab.training import Classifier
+        from scconv_lab.training.own_code import make_importable
 
     try:
         if trust_code:

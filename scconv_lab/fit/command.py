@@ -20,7 +20,7 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM}
 
 
 def run(arguments: list[str], *, experiment: str | None) -> int:
-    """Run one command whose arguments are expanded; see `scconv_lab.cli.main`."""
+    """Run one command whose arguments are expanded; see `scconv_lab.cli.main` for the exit codes."""
     watch_parent()
     before = signal.signal(signal.SIGTERM, _stop)  # where no fit is under way; a fit stops between two steps
     quiet.silence()

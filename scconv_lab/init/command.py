@@ -1,15 +1,14 @@
 """The words of `scconv-lab init`."""
 
-import argparse
 import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from scconv_lab import shipped
 from scconv_lab.errors import UserError
+from scconv_lab.terminal.command_parser import CommandParser
 
 _NEXT = "scconv-lab fit --config experiments/ablation_sru.yaml --config configs/scale/quick.yaml"
 _EPILOG = """\
@@ -21,19 +20,13 @@ example:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"init: {message}; give a folder, such as `scconv-lab init my-lab`, or . for this one")
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run the command; see `scconv_lab.cli.main` for the exit codes."""
-    parser = _Parser(
-        "scconv-lab init",
-        allow_abbrev=False,
+    parser = CommandParser(
+        "init",
+        way_out="give a folder, such as `scconv-lab init my-lab`, or . for this one",
         description="Copy configs/ and experiments/ to a folder, to be edited. Nothing is overwritten.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="made where it is not there; . is this one")
     folder = parser.parse_args(arguments).folder

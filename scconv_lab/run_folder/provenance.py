@@ -3,6 +3,7 @@
 import hashlib
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import lightning
@@ -14,8 +15,9 @@ import scconv_lab
 _CHECKOUT = Path(scconv_lab.__file__).parent.parent
 
 
+@cache
 def provenance() -> dict[str, str | None]:
-    """Name the git commit, the lock file's hash and the versions that a run was made with.
+    """Name the git commit, the lock file's hash and the versions that a run was made with; git is asked once.
 
     ``git_commit`` ends in "-dirty" if tracked files differ from the commit. Outside a checkout of this project,
     ``git_commit`` and ``lock_hash`` (SHA-256 of uv.lock) are None.

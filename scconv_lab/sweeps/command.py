@@ -3,12 +3,17 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
+from scconv_lab import shipped
 from scconv_lab.config import yaml_text
 from scconv_lab.errors import UserError
+from scconv_lab.sweeps.file import read_sweep
+from scconv_lab.sweeps.grid import expand
+from scconv_lab.terminal.command_parser import CommandParser
+from scconv_lab.terminal.loading import loading
 
 _EPILOG = """\
 What is done is not done again, what was interrupted goes on, what failed is tried once more, and what an edited file
@@ -23,27 +28,22 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"sweep: {message}; `scconv-lab sweep --help` has examples")
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run the command; see `scconv_lab.cli.main` for the exit codes."""
     options = _parser().parse_args(arguments)
     _require_sense(options)
-    if options.launcher == "local" and not (options.plan or options.status):
-        from scconv_lab.sweeps import worker
+    file = read_sweep(shipped.locate(options.file))
+    configs = [*map(shipped.locate, options.config)]
+    arms = expand(file, configs=configs, overrides=dict(map(_key_and_value, options.set)))
+    shipped.say_used()
+    with loading():
+        from scconv_lab.sweeps.sweep import Sweep
 
-        worker.warm_up()
-    from scconv_lab.sweeps.sweep import Sweep
+        if options.launcher == "local" and not (options.plan or options.status):
+            from scconv_lab.sweeps import worker
 
-    sweep = Sweep(
-        options.file,
-        configs=options.config,
-        overrides=dict(map(_key_and_value, options.set)),
-        only=options.only,
-    )
+            worker.warm_up()
+    sweep = Sweep(file, arms, only=options.only)
     if options.status:
         return sweep.print_status()
     if options.plan:
@@ -53,20 +53,18 @@ def run(arguments: Sequence[str]) -> int:
     if options.redo_changed:
         sweep.redo_changed()
     if options.launcher == "slurm":
-        return sweep.submit(options.slurm, dry_run=options.dry_run)
+        return sweep.submit(options.slurm, dry_run=options.dry_run, verbose=options.verbose)
     if options.launcher == "wandb":
         return sweep.define_for_agents()
     return sweep.launch(gpus=options.gpus, workers=options.workers)
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        "scconv-lab sweep",
-        allow_abbrev=False,
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "sweep",
         usage="scconv-lab sweep FILE [--config FILE ...] [--set KEY=VALUE ...] [options]",
         description="Run every arm of a sweep with every seed, and print the table of arms.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("file", metavar="FILE", type=Path, help="the sweep, such as experiments/sweeps/table1.yaml")
@@ -82,7 +80,8 @@ def _parser() -> _Parser:
     add("--gpus", metavar="I,J", help="GPUs to use here; all that are visible, if left out")
     add("--workers", metavar="N", type=int, help="runs at a time on CPUs; one a core, if left out")
     add("--slurm", metavar="KEY=VALUE", action="append", default=[], help="an option of sbatch, such as account=x")
-    add("--dry-run", action="store_true", help="with --launcher slurm: print the scripts, and submit nothing")
+    add("--dry-run", action="store_true", help="with --launcher slurm: print what would be submitted")
+    add("--verbose", action="store_true", help="with --dry-run: print the whole scripts")
     return parser
 
 

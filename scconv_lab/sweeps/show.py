@@ -41,6 +41,7 @@ class Board:
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._took: list[float] = []
+        self._done = sum(ledger.state(run) == "done" for run in runs)
         self._arm_width = max((len(run.arm.name) for run in runs), default=0)
         self._began = time.monotonic()
 
@@ -70,8 +71,8 @@ class Board:
         """Print what a run has reached."""
         self._took.append(seconds)
         reached = "  ".join(f"{key} {value:.4f}" for key, value in ledger.results(run).items() if key in _REACHED)
-        count = sum(ledger.state(run) == "done" for run in self.runs)
-        self.tell(run, "done", f"{reached}  {duration(seconds)}  ({count} of {len(self.runs)} done)")
+        self._done += 1
+        self.tell(run, "done", f"{reached}  {duration(seconds)}  ({self._done} of {len(self.runs)} done)")
 
     def update(self, under_way: Sequence[tuple[Run, float]], waiting: int) -> None:
         """Show the runs under way, each with its seconds so far, and how many wait."""

@@ -51,11 +51,13 @@ class ArrayJob:
 
     Args:
         script: Where the script goes.
-        text: What it says.
+        head: What it asks of SLURM, and its variables.
+        text: All that it says.
         runs: The runs.
     """
 
     script: Path
+    head: str
     text: str
     runs: tuple[Run, ...]
 
@@ -134,8 +136,9 @@ def scripts(runs: Iterable[Run], name: str, options: Options, when: datetime) ->
     jobs = []
     for number, (needs, members) in enumerate(groups.items(), 1):
         script = members[0].root / FOLDER / f"{name}-{when:%Y%m%d-%H%M%S}-{number}.sh"
-        text = _text(script, name, needs, len(members), options.every)
-        jobs.append(ArrayJob(script, text, tuple(members)))
+        head = _head(script, name, needs, len(members), options.every)
+        text = f"{head}{_TASK.read_text(encoding='utf-8')}"
+        jobs.append(ArrayJob(script, head, text, tuple(members)))
     return jobs
 
 
@@ -157,7 +160,7 @@ def _needs(run: Run, options: Options) -> _Needs:
     return _Needs(int(devices), nodes, trainer["accelerator"] != "cpu", time)
 
 
-def _text(script: Path, name: str, needs: _Needs, count: int, given: Mapping[str, str | bool]) -> str:
+def _head(script: Path, name: str, needs: _Needs, count: int, given: Mapping[str, str | bool]) -> str:
     stem = str(script.absolute().with_suffix("")).replace("%", "%%")
     own = {
         "job-name": name,
@@ -185,7 +188,7 @@ def _text(script: Path, name: str, needs: _Needs, count: int, given: Mapping[str
         f"scconv_lab=({shlex.join(own_command())})",
         *(f"{key}={shlex.quote(str(value))}" for key, value in variables.items()),
     ]
-    return "\n".join([*lines, _TASK.read_text(encoding="utf-8")])
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _directive(key: str, value: str | bool) -> str:

@@ -4,16 +4,14 @@ import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from functools import cached_property
 
-from scconv_lab import shipped
 from scconv_lab.errors import UserError
 from scconv_lab.messages import nearest
 from scconv_lab.sweeps import agents, ledger, slurm
 from scconv_lab.sweeps.estimate import plan_arms
-from scconv_lab.sweeps.file import SweepFile, read_sweep
-from scconv_lab.sweeps.grid import Arm, expand, select
+from scconv_lab.sweeps.file import SweepFile
+from scconv_lab.sweeps.grid import Arm, select
 from scconv_lab.sweeps.local import Local
 from scconv_lab.sweeps.resolve import Run, require_buildable, resolve
 from scconv_lab.sweeps.show import Board, duration, print_arms, print_failures, print_runs
@@ -25,26 +23,22 @@ class Sweep:
     """The runs of a file that were chosen; what cannot be run is refused here.
 
     Args:
-        file: The sweep's file.
-        configs: Configuration files for all runs.
-        overrides: Keys for all runs.
+        file: The sweep's file, read.
+        arms: Its arms.
         only: Conditions of the runs that are chosen.
 
     Raises:
-        UserError: (a ValueError) if the file, an arm of it, or a net cannot be as asked; nothing is launched then.
+        UserError: (a ValueError) if an arm or a net cannot be as asked; nothing is launched then.
     """
 
     def __init__(
         self,
-        file: Path,
+        file: SweepFile,
+        arms: Sequence[Arm],
         *,
-        configs: Sequence[Path] = (),
-        overrides: Mapping[str, Any] | None = None,
         only: Sequence[str] = (),
     ) -> None:
-        self.file = read_sweep(shipped.locate(file))
-        arms = expand(self.file, configs=[*map(shipped.locate, configs)], overrides=overrides)
-        shipped.say_used()
+        self.file = file
         every = [(arm, seed) for arm in arms for seed in self.file.seeds]
         if self.file.early_stop:
             _require_arm(self.file, self.file.early_stop.reference, arms)
@@ -54,12 +48,16 @@ class Sweep:
 
     def states(self) -> dict[str, str]:
         """The state of each run by its id, what waits in SLURM's queue included."""
-        queued = slurm.queued(self.runs[0].root, self.file.name)
         found = {run.id: ledger.state(run) for run in self.runs}
         return {
-            run: "queued" if run in queued and state in ("new", "interrupted") else state
+            run: "queued" if run in self._queued and state in ("new", "interrupted") else state
             for run, state in found.items()
         }
+
+    @cached_property
+    def _queued(self) -> dict[str, str]:
+        """What SLURM says of the runs in its queue, asked once."""
+        return slurm.queued(self.runs[0].root, self.file.name)
 
     def forgive(self) -> None:
         """Let what failed or was stopped early be tried again."""
@@ -111,12 +109,13 @@ class Sweep:
             return 128 + local.signum
         return 0 if left["done"] + left["stopped"] == len(self.runs) else 1
 
-    def submit(self, given: Sequence[str], *, dry_run: bool) -> int:
+    def submit(self, given: Sequence[str], *, dry_run: bool, verbose: bool) -> int:
         """Hand what is neither done, failed, under way nor queued to SLURM.
 
         Args:
             given: Options of sbatch as KEY=VALUE.
-            dry_run: Print the scripts, and submit nothing.
+            dry_run: Print the heads of the scripts, and submit nothing.
+            verbose: Print all of them.
         """
         states = self.states()
         todo = [run for run in self.runs if states[run.id] in ("new", "interrupted")]
@@ -128,7 +127,9 @@ class Sweep:
         jobs = slurm.scripts(todo, self.file.name, slurm.options(self.file.slurm, given), datetime.now())
         if dry_run:
             for job in jobs:
-                print(f"\n# {job.script}\n{job.text}", end="")
+                print(f"\n# {job.script}\n{job.text if verbose else job.head}", end="")
+            if not verbose:
+                print("\nEach task runs `scconv-lab fit` for one run and resumes it; --verbose prints that part too")
             return 0
         for job, job_id in zip(jobs, slurm.submit(jobs), strict=True):
             print(f"job      {job_id}, {len(job.runs)} runs: {job.script}")
@@ -154,7 +155,7 @@ class Sweep:
     def print_status(self) -> int:
         """Print what has become of each run."""
         rows = []
-        states, jobs = self.states(), slurm.queued(self.runs[0].root, self.file.name)
+        states = self.states()
         for run in self.runs:
             progress, reached = ledger.progress(run), ledger.results(run)
             accuracy = reached.get("val/acc1", progress.accuracies.get(progress.epoch))
@@ -170,20 +171,20 @@ class Sweep:
                     ledger.damage(run)
                     or ledger.made_otherwise(run)
                     or ledger.stopped_early(run)
-                    or jobs.get(run.id, ""),
+                    or self._queued.get(run.id, ""),
                 ]
             )
         print_runs(rows, "arm", "seed", "run", "state", "epoch", "val/acc1", "test/acc1", "found")
-        print(f"\n{_counted(Counter(self.states().values()))}; folders are {self.runs[0].root}/RUN")
+        print(f"\n{_counted(Counter(states.values()))}; folders are {self.runs[0].root}/RUN")
         return 0
 
     def print_plan(self, *, probe: bool) -> int:
         """Print each run with what it costs, and an estimate of the time of those that are not done."""
-        plans = plan_arms(self.runs, probe=probe)
+        plans, states = plan_arms(self.runs, probe=probe), self.states()
         rows = []
         device_seconds, unknown, sources = 0.0, 0, set()
         for run in self.runs:
-            plan, state = plans[run.arm.name], ledger.state(run)
+            plan, state = plans[run.arm.name], states[run.id]
             rows.append(
                 [
                     run.arm.name,
@@ -203,7 +204,7 @@ class Sweep:
                 device_seconds += plan.seconds * (run.processes or 1)
                 sources.add(plan.source)
         print_runs(rows, "arm", "seed", "run", "state", "params", "MACs", "time")
-        print(f"\n{_counted(Counter(self.states().values()))}")
+        print(f"\n{_counted(Counter(states.values()))}")
         self.say_what_changed()
         if sources:
             print(f"to do    {device_seconds / 3600:.2f} device-hours, by {' and '.join(sorted(sources))}")

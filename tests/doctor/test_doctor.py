@@ -111,8 +111,8 @@ def test_what_a_run_would_stumble_over(
     ("arguments", "message"),
     [
         (["--config", "experiments/basline.yaml"], "did you mean 'experiments/baseline.yaml'"),
-        (["--format", "jsn"], "--format jsn is not known; did you mean 'json'?"),
-        (["--format"], "--format is not known; choose one of json, text"),
+        (["--format", "jsn"], "doctor: argument --format: invalid choice: 'jsn' (choose from"),
+        (["--format"], "doctor: argument --format: expected one argument"),
         ([*QUICK, "--trainer.max_epoch", "3"], "'trainer.max_epochs'"),
     ],
 )
@@ -281,4 +281,4 @@ class TestServer:
 
 
 def test_the_formats_are_those_of_the_help() -> None:
-    assert all(f"  {name}  " in command._HELP for name in command._FORMATS)
+    assert all(f"  {name}  " in command._EPILOG for name in command._FORMATS)

@@ -68,7 +68,7 @@ def arm(**keys: object) -> dict[str, object]:
         ({}, ["--dry-run"], ["--dry-run is for --launcher slurm"]),
         ({}, ["--probe"], ["--probe is for --plan"]),
         ({}, ["--plan", "--status"], ["--plan and --status"]),
-        ({}, ["--luncher", "slurm"], ["sweep: unrecognized arguments: --luncher", "--help"]),
+        ({}, ["--luncher", "slurm"], ["sweep has no option '--luncher'; did you mean '--launcher'?"]),
         ({}, ["--set", "trainer.accelerator=gpu"], ["arm 'plain' needs 1 GPU", "this machine has 0", "cpu.yaml"]),
     ],
     ids=lambda value: str(value)[:50],
@@ -163,9 +163,7 @@ def test_what_only_the_local_launcher_heeds_is_told(
 
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["sweep", "--help"])
-    assert ended.value.code == 0
+    assert main(["sweep", "--help"]) == 0
     output = capsys.readouterr().out
     for option in ("--config", "--set", "--only", "--plan", "--status", "--retry-failed", "--launcher", "--slurm"):
         assert option in output
