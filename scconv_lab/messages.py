@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 
 from scconv_lab.errors import UserError
 
@@ -34,6 +34,17 @@ def require_positive(name: str, value: int) -> None:
     """Raise UserError unless ``value`` is a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise UserError(f"`{name}` (={value!r}) must be a whole number of at least 1")
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number, and no boolean."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def require_between(name: str, value: float, low: float, high: float, why: str) -> None:
+    """Raise UserError unless ``value`` is a number between two others, both excluded."""
+    if not is_number(value) or not low < value < high:
+        raise UserError(f"`{name}` (={value!r}) must lie between {low} and {high}, both excluded: {why}")
 
 
 def first_line(error: BaseException, *, otherwise: str = "no reason given") -> str:

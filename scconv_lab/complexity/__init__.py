@@ -5,8 +5,7 @@ from scconv_lab.complexity.layers import layer_summary
 from scconv_lab.complexity.macs import count_macs
 from scconv_lab.complexity.params import PARTS, count_params, count_trainable, params_by_part
 from scconv_lab.complexity.report import Cost, UnitCost, count_cost
-from scconv_lab.complexity.unit_work import least_bytes, unit_work
-from scconv_lab.complexity.work import Work, count_work
+from scconv_lab.complexity.work import Work, count_work, least_bytes
 
 __all__ = [
     "PARTS",
@@ -23,5 +22,4 @@ __all__ = [
     "layer_summary",
     "least_bytes",
     "params_by_part",
-    "unit_work",
 ]

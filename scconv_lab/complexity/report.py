@@ -11,8 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from scconv_lab.complexity.counters import OperatorCount, compare_counters
 from scconv_lab.complexity.macs import meta_inputs
 from scconv_lab.complexity.params import count_params, count_trainable, params_by_part
-from scconv_lab.complexity.unit_work import Shape, has_formula, least_bytes, unit_work
-from scconv_lab.complexity.work import Work, WorkCounter, count_work
+from scconv_lab.complexity.work import Shape, Work, WorkCounter, count_work, least_bytes
 from scconv_lab.nn import Unit
 
 
@@ -25,7 +24,7 @@ class UnitCost:
         count: How many there are.
         params: Their parameters.
         macs: Their multiply-accumulates.
-        work: Their point-wise and other work, by formula.
+        work: Their point-wise and other work.
         least_bytes: Bytes that any implementation has to move: inputs and parameters read, outputs written, once.
     """
 
@@ -151,7 +150,7 @@ def _seen(inputs: tuple[Any, ...], output: Tensor) -> tuple[Shape, Shape]:
 
 
 def _unit_cost(kind: str, unit: Unit, macs: int, input_shape: Shape, output_shape: Shape) -> UnitCost:
-    work = unit_work(unit, input_shape) if has_formula(unit) else count_work(unit, input_shape)
+    work = count_work(unit, input_shape)
     return UnitCost(kind, 1, count_params(unit), macs, work, least_bytes(unit, input_shape, output_shape))
 
 

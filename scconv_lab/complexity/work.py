@@ -1,5 +1,6 @@
 """Counts what no counter of MACs sees: point-wise operations, normalisation, reductions, and bytes moved."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -14,6 +15,10 @@ from scconv_lab.complexity.macs import meta_inputs
 _NORMS = ("norm", "std_mean", "var_mean")
 _COPIES = ("clone", "copy")
 _REDUCTIONS = ("mean", "sum", "softmax", "pool", "amax", "amin")
+
+
+Shape = tuple[int, int, int]
+"""C, H and W."""
 
 
 @dataclass(frozen=True)
@@ -89,3 +94,9 @@ def _work_of(func: Any, read: Sequence[Tensor], written: Sequence[Tensor]) -> Wo
 def _tensors(values: Any) -> list[Tensor]:
     """The tensors among nested values, but for scalars."""
     return [value for value in tree_leaves(values) if isinstance(value, Tensor) and value.dim()]
+
+
+def least_bytes(unit: nn.Module, input_shape: Shape, output_shape: Shape) -> int:
+    """Bytes that any implementation in fp32 has to move: input and parameters read once, output written once."""
+    parameters = sum(parameter.numel() for parameter in unit.parameters())
+    return 4 * (math.prod(input_shape) + math.prod(output_shape) + parameters)

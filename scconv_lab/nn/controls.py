@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from scconv_lab.errors import UserError
 from scconv_lab.messages import choose_one_of, require_choice, require_positive
-from scconv_lab.nn.unit import Unit, divisors
+from scconv_lab.nn.unit import Unit, divisors, require_input
 
 Budget = Literal["own", "scconv"]
 
@@ -89,6 +89,7 @@ class GroupConv(Unit):
         require_positive("groups", groups)
         spatial = _spatial(channels, out, kernel_size, stride, dilation) | {"device": device, "dtype": dtype}
         require_choice("budget", budget, get_args(Budget))
+        self.channels = channels
         self.budget: Budget = budget
         if budget == "scconv":
             groups, inner = _fitting_groups(channels, out, kernel_size, wished=groups)
@@ -105,6 +106,8 @@ class GroupConv(Unit):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to (B, out_channels, ceil(H / stride), ceil(W / stride))."""
+        if not torch.jit.is_scripting():
+            require_input(x, channels=self.channels, unit="GroupConv")
         return self.gwc(self.pointwise(x))
 
     def extra_repr(self) -> str:
@@ -156,6 +159,7 @@ class DepthwiseSeparableConv(Unit):
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         spatial = _spatial(channels, out, kernel_size, stride, dilation) | factory
         require_choice("budget", budget, get_args(Budget))
+        self.channels = channels
         self.budget: Budget = budget
         inner, self.expand = channels, nn.Identity()
         if budget == "scconv":
@@ -167,6 +171,8 @@ class DepthwiseSeparableConv(Unit):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to (B, out_channels, ceil(H / stride), ceil(W / stride))."""
+        if not torch.jit.is_scripting():
+            require_input(x, channels=self.channels, unit="DepthwiseSeparableConv")
         return self.pointwise(self.depthwise(self.expand(x)))
 
     def extra_repr(self) -> str:
@@ -206,12 +212,17 @@ class SE(Unit):
                 f"`reduction` (={reduction}) must be at most `channels` (={channels}), to leave one value; "
                 f"{choose_one_of(divisors(channels)[::-1])}"
             )
+        self.channels = channels
         from torchvision.ops import SqueezeExcitation  # units load torch alone until one needs more
 
-        self.se = SqueezeExcitation(channels, channels // reduction).to(device=device, dtype=dtype)
+        self.se = SqueezeExcitation(channels, channels // reduction)
+        if device is not None or dtype is not None:
+            self.se.to(device=device, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to the same shape."""
+        if not torch.jit.is_scripting():
+            require_input(x, channels=self.channels, unit="SE")
         return self.se(x)
 
 

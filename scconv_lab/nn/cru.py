@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from scconv_lab import ops
 from scconv_lab.errors import UserError
-from scconv_lab.messages import choose_one_of, require_choice, require_positive
-from scconv_lab.nn.unit import Unit, divisors, nearest_first, stride_pool
+from scconv_lab.messages import choose_one_of, require_between, require_choice, require_positive
+from scconv_lab.nn.unit import Unit, divisors, nearest_first, require_input, stride_pool
 
 StrideIn = Literal["squeeze", "gwc"]
 
@@ -53,7 +53,7 @@ class CRU(Unit):
     Raises:
         UserError: (a ValueError) on an alpha outside (0, 1), a split that leaves a squeezed branch empty, not divisible
             by the groups or wider than the output, groups that do not divide out_channels, an even kernel, or an
-            unknown choice.
+            unknown choice; in forward on an input that is not (B, channels, H, W) or of no floating-point type.
     """
 
     def __init__(
@@ -85,11 +85,7 @@ class CRU(Unit):
             require_positive(name, value)
         require_choice("fusion", fusion, ops.FUSIONS)
         require_choice("stride_in", stride_in, get_args(StrideIn))
-        if not 0 < alpha < 1:
-            raise UserError(
-                f"`alpha` (={alpha}) must lie between 0 and 1, both excluded: it is the share of the channels in the "
-                "upper branch; the paper's value is 0.5"
-            )
+        require_between("alpha", alpha, 0, 1, "it is the share of the channels in the upper branch; the paper's is 0.5")
         if kernel_size % 2 == 0:
             raise UserError(
                 f"`kernel_size` (={kernel_size}) must be odd to keep H and W; "
@@ -136,12 +132,19 @@ class CRU(Unit):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to (B, out_channels, ceil(H / stride), ceil(W / stride))."""
+        if not torch.jit.is_scripting():
+            require_input(x, channels=self.channels, unit="CRU")
         up, low = x.split(self.split_sizes, dim=1)
         up, low = self.squeeze_up(up), self.squeeze_low(low)
         if self.pool_low is not None:
             low = self.pool_low(low)
         y1 = self.gwc(up) + self.pwc_up(up)
         y2 = low if self.pwc_low is None else torch.cat((self.pwc_low(low), low), dim=1)
+        return self.fuse(y1, y2)
+
+    @torch.jit.ignore  # what is scripted calls it in Python
+    def fuse(self, y1: Tensor, y2: Tensor) -> Tensor:
+        """Add the branches, both (B, out_channels, h, w), by equations 7 to 9."""
         return ops.cru_fuse(y1, y2, fusion=self.fusion)
 
     def extra_repr(self) -> str:

@@ -1,15 +1,16 @@
 """Spatial and Channel Reconstruction Convolution (Li, Wen, He, CVPR 2023, section 3), and the ways it has been read."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 import torch
 from torch import Tensor
 
 from scconv_lab import ops
-from scconv_lab.messages import require_choice
+from scconv_lab.errors import UserError
+from scconv_lab.messages import nearest, require_choice
 from scconv_lab.nn.cru import CRU, StrideIn
 from scconv_lab.nn.sru import SRU
-from scconv_lab.nn.unit import Unit, stride_pool
+from scconv_lab.nn.unit import Unit, require_input, stride_pool
 
 Order = Literal["sru_cru", "cru_sru", "parallel"]
 
@@ -74,6 +75,7 @@ class ScConv(Unit):
     ):
         super().__init__()
         require_choice("order", order, get_args(Order))
+        self.channels = channels
         self.order: Order = order
         self.sru = SRU(
             (out_channels or channels) if order == "cru_sru" else channels,
@@ -109,6 +111,8 @@ class ScConv(Unit):
             return self.cru(self.sru(x))
         if self.order == "cru_sru":
             return self.sru(self.cru(x))
+        if not torch.jit.is_scripting():
+            require_input(x, channels=self.channels, unit="ScConv")
         return self.sru(x if self.pool is None else self.pool(x)) + self.cru(x)
 
     def extra_repr(self) -> str:
@@ -116,29 +120,36 @@ class ScConv(Unit):
         return f"order={self.order!r}"
 
 
-READINGS: dict[str, dict[str, Any]] = {
-    "paper": {
+class _Readings(dict[str, dict[str, Any]]):
+    """Names the nearest reading where there is none of a name."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise UserError(f"there is no reading {name!r}{nearest(name, list(self))}")
+
+
+READINGS = _Readings(
+    paper={
         "gate_mode": "soft",
         "gate_input": "x",
         "norm": "group_norm",
         "gamma_init": 1.0,
         "fusion": "pairwise",
     },
-    "cheng_haha": {
+    cheng_haha={
         "gate_mode": "soft",
         "gate_input": "x",
         "norm": "group_norm",
         "gamma_init": 1.0,
         "fusion": "joint",
     },
-    "jacky": {
+    jacky={
         "gate_mode": "hard",
         "gate_input": "normalized",
         "norm": "unbiased",
         "gamma_init": "normal",
         "fusion": "joint",
     },
-}
+)
 """Arguments of `ScConv` for each reading: ``ScConv(64, **READINGS["jacky"])``.
 
 "paper" is the paper's equations; "cheng_haha" is the copy everyone uses (cheng-haha/ScConv); "jacky" is

@@ -4,13 +4,12 @@ import math
 from typing import Any, Literal
 
 import torch
-import torch.fx
 from torch import Tensor, nn
 
 from scconv_lab import ops
 from scconv_lab.errors import UserError
-from scconv_lab.messages import choose_one_of, require_choice, require_positive
-from scconv_lab.nn.unit import Unit, divisors, nearest_first
+from scconv_lab.messages import choose_one_of, is_number, require_between, require_choice, require_positive
+from scconv_lab.nn.unit import Unit, divisors, is_traced, nearest_first, require_input
 
 _PUBLIC_NUM_GROUPS = 4
 
@@ -45,9 +44,9 @@ class SRU(Unit):
 
     Raises:
         UserError: (a ValueError) on groups that do not divide the channels, a threshold outside (0, 1), an
-            unknown choice, or a gamma that sums to zero, since equation 2 divides by the sum: at construction, when
-            a state dict is loaded, and in an eager forward pass on the CPU (elsewhere looking at the sum would make
-            every pass wait for the device).
+            unknown choice, or a gamma that sums to zero, since equation 2 divides by the sum: at construction, and
+            when a state dict is loaded (looking at the sum in forward would make every pass wait for the device). In
+            forward on an input that is not (B, channels, H, W) or of no floating-point type.
     """
 
     weight: nn.Parameter
@@ -79,15 +78,11 @@ class SRU(Unit):
                 f"`channels` (={channels}) must be divisible by `num_groups` (={num_groups}); "
                 f"{choose_one_of(nearest_first(divisors(channels), num_groups))} groups, or 'auto'"
             )
-        if not 0 < gate_threshold < 1:
-            raise UserError(
-                f"`gate_threshold` (={gate_threshold}) must lie between 0 and 1, both excluded: it is compared with a "
-                "sigmoid; the paper's value is 0.5"
-            )
+        require_between("gate_threshold", gate_threshold, 0, 1, "it is compared with a sigmoid; the paper's is 0.5")
         require_choice("gate_mode", gate_mode, ops.GATE_MODES)
         require_choice("gate_input", gate_input, ops.GATE_INPUTS)
         require_choice("norm", norm, ops.NORMS)
-        if gamma_init != "normal" and (isinstance(gamma_init, str) or not math.isfinite(gamma_init)):
+        if gamma_init != "normal" and not (is_number(gamma_init) and math.isfinite(gamma_init)):
             raise UserError(f"`gamma_init` (={gamma_init!r}) must be a finite number or 'normal'")
         self.channels = channels
         self.num_groups = num_groups
@@ -112,16 +107,17 @@ class SRU(Unit):
         else:
             nn.init.constant_(self.weight, self.gamma_init)
         nn.init.zeros_(self.bias)
-        require_gamma_sum(self.weight)
+        _require_gamma_sum(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to (B, out_channels, H, W), of the same dtype but for autocast's of a projection."""
         y = self.reconstruct(x)
         return y if self.project is None else self.project(y)
 
+    @torch.jit.ignore  # what is scripted calls it in Python
     def reconstruct(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to the same shape and dtype: the unit without its projection."""
-        require_gamma_sum(self.weight)
+        require_sru_input(self, x)
         return ops.sru(
             x,
             self.weight,
@@ -141,10 +137,25 @@ class SRU(Unit):
         )
 
 
-@torch.fx.wrap  # a choice by value: tracing keeps the call instead of following it
-def require_gamma_sum(gamma: Tensor) -> None:
-    """Raise UserError if gamma sums to zero, or to less than its rounding; looks at values on the CPU alone."""
-    if gamma.device.type != "cpu" or torch.compiler.is_compiling():
+def require_sru_input(sru: SRU, x: Tensor) -> None:
+    """Raise UserError unless an SRU can take an input; reads no value."""
+    require_input(x, channels=sru.channels, unit="SRU")
+    if sru.norm == "unbiased" and sru.channels == sru.num_groups:
+        _require_spread(x, num_groups=sru.num_groups)
+
+
+def _require_spread(x: Tensor, *, num_groups: int) -> None:
+    """Raise UserError where a group has one value, which has no Bessel-corrected deviation."""
+    if not is_traced(x) and x.shape[2] * x.shape[3] == 1:
+        raise UserError(
+            f"`num_groups` (={num_groups}) leaves one value in each group of a map of 1 x 1, and `norm` (='unbiased') "
+            "needs two; choose fewer groups, or norm='group_norm'"
+        )
+
+
+def _require_gamma_sum(gamma: Tensor) -> None:
+    """Raise UserError if gamma sums to zero, or to less than its rounding; a gamma without values passes."""
+    if gamma.is_meta or type(gamma) not in (Tensor, nn.Parameter):  # such as torch's fake tensors
         return
     if gamma.sum().abs() <= torch.finfo(gamma.dtype).eps * gamma.abs().sum():
         raise UserError(
@@ -154,4 +165,4 @@ def require_gamma_sum(gamma: Tensor) -> None:
 
 
 def _require_loaded_gamma_sum(sru: SRU, _: object) -> None:
-    require_gamma_sum(sru.weight)
+    _require_gamma_sum(sru.weight)

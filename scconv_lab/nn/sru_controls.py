@@ -1,12 +1,13 @@
 """Controls of the SRU: the same unit and parameters, with a gate that knows nothing, or none."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
 from scconv_lab import ops
-from scconv_lab.nn.sru import SRU, require_gamma_sum
+from scconv_lab.nn.sru import SRU, require_sru_input
 
 
 class _GatelessSRU(SRU):
@@ -40,6 +41,24 @@ class _GatelessSRU(SRU):
         return f"{self.channels}, num_groups={self.num_groups}, gate_input={self.gate_input!r}, norm={self.norm!r}"
 
 
+class _DrawnSRU(SRU):
+    """SRU with a buffer, named ``drawn``, that is drawn once and is no weight.
+
+    It is of floats, so that an average of it, as EMA and SWA take of buffers, is one of equal floats.
+    """
+
+    drawn: ClassVar[str]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the buffer, but never to half precision, which would round it."""
+        before: Tensor = getattr(self, self.drawn)
+        super()._apply(fn, recurse)
+        after: Tensor = getattr(self, self.drawn)
+        kept = torch.empty_like(after, dtype=before.dtype) if before.is_meta else before.to(after.device)
+        setattr(self, self.drawn, kept)
+        return self
+
+
 class UngatedSRU(_GatelessSRU):
     """SRU without its gate: every value keeps its weight, none is told to be informative.
 
@@ -60,9 +79,10 @@ class UngatedSRU(_GatelessSRU):
         UserError: (a ValueError) as `SRU` does.
     """
 
+    @torch.jit.ignore  # what is scripted calls it in Python
     def reconstruct(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to the same shape and dtype: the unit without its projection."""
-        require_gamma_sum(self.weight)
+        require_sru_input(self, x)
         wide = _wide(x)
         gn_x = _normalize(self, wide)
         value = wide if self.gate_input == "x" else gn_x
@@ -70,12 +90,12 @@ class UngatedSRU(_GatelessSRU):
         return ops.cross_reconstruct(weighed, weighed).to(x.dtype)
 
 
-class RandomGateSRU(_GatelessSRU):
+class RandomGateSRU(_DrawnSRU, _GatelessSRU):
     """SRU whose gate is drawn once: half of the channels are informative, whatever the input.
 
     In equation 3 the weight of an informative channel is 1 (``w1 = 1, w2 = 0``) and of another 1/2 (``w1 = w2 = 1/2``),
     which is what the sigmoid gives at GN(X) = 0. The draw comes from torch's global generator, so the run's seed
-    decides it; the buffer ``informative``, of shape (channels,), keeps it in checkpoints.
+    decides it; the buffer ``informative``, of shape (channels,), keeps it in checkpoints, as 0.0 and 1.0.
 
     Gamma and beta are there, so that the unit counts as many parameters as SRU and reads its checkpoints. With
     ``gate_input="x"`` nothing depends on them, and they are frozen: an unfrozen parameter without a gradient would stop
@@ -95,6 +115,7 @@ class RandomGateSRU(_GatelessSRU):
         UserError: (a ValueError) as `SRU` does.
     """
 
+    drawn = "informative"
     informative: Tensor
 
     def reset_parameters(self) -> None:
@@ -103,23 +124,25 @@ class RandomGateSRU(_GatelessSRU):
         for parameter in (self.weight, self.bias):
             parameter.requires_grad_(self.gate_input == "normalized")
         informative = torch.randperm(self.channels, device="cpu") < self.channels // 2  # alike on every device
-        self.register_buffer("informative", informative.to(self.weight.device))
+        self.register_buffer("informative", informative.to(self.weight.device, torch.float32))
 
+    @torch.jit.ignore  # what is scripted calls it in Python
     def reconstruct(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to the same shape and dtype: the unit without its projection."""
+        require_sru_input(self, x)
         wide = _wide(x)
         value = wide if self.gate_input == "x" else _normalize(self, wide)
-        w1, w2 = ops.gate(torch.where(self.informative, 1.0, 0.5).to(wide.dtype).view(-1, 1, 1))
+        w1, w2 = ops.gate(torch.where(self.informative > 0.5, 1.0, 0.5).to(wide.dtype).view(-1, 1, 1))
         return ops.cross_reconstruct(w1 * value, w2 * value).to(x.dtype)
 
 
-class ShuffledGammaSRU(SRU):
+class ShuffledGammaSRU(_DrawnSRU):
     """SRU that weighs each channel by another channel's gamma: is a channel's own scale what tells?
 
     Equation 2 with ``W_gamma,i = gamma_p(i) / sum_j gamma_j``, p a random cycle through all channels, so that none
     keeps its own; the Group Norm's own gamma stays, and so do the rest and the parameters of `SRU`. The draw comes from
     torch's global generator, so the run's seed decides it; the buffer ``permutation``, of shape (channels,), keeps it
-    in checkpoints. As long as all gammas are alike, as they are at first, it does what SRU does.
+    in checkpoints, as floats. As long as all gammas are alike, as they are at first, it does what SRU does.
 
     Args:
         channels: Channels of the input.
@@ -137,6 +160,7 @@ class ShuffledGammaSRU(SRU):
         UserError: (a ValueError) as `SRU` does.
     """
 
+    drawn = "permutation"
     permutation: Tensor
 
     def reset_parameters(self) -> None:
@@ -144,14 +168,15 @@ class ShuffledGammaSRU(SRU):
         super().reset_parameters()
         cycle = torch.randperm(self.channels, device="cpu")  # alike on every device
         permutation = torch.empty_like(cycle).scatter(0, cycle, cycle.roll(1))
-        self.register_buffer("permutation", permutation.to(self.weight.device))
+        self.register_buffer("permutation", permutation.to(self.weight.device, torch.float32))
 
+    @torch.jit.ignore  # what is scripted calls it in Python
     def reconstruct(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to the same shape and dtype: the unit without its projection."""
-        require_gamma_sum(self.weight)
+        require_sru_input(self, x)
         wide = _wide(x)
         gn_x = _normalize(self, wide)
-        w = ops.gate_weights(gn_x, self.weight[self.permutation].to(wide.dtype))
+        w = ops.gate_weights(gn_x, self.weight[self.permutation.round().long()].to(wide.dtype))
         w1, w2 = ops.gate(w, gate_threshold=self.gate_threshold, gate_mode=self.gate_mode)
         value = wide if self.gate_input == "x" else gn_x
         return ops.cross_reconstruct(w1 * value, w2 * value).to(x.dtype)

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from inspect import signature
 
-from torch import nn
+import torch
+import torch.fx
+from torch import Tensor, nn
+
+from scconv_lab.errors import UserError
 
 
 class _TakesChannels(type):
@@ -33,7 +37,40 @@ class Unit(nn.Module, metaclass=_TakesChannels):
 
     A class counts as a unit (``issubclass``) if it derives from this one, or is any module that can be built of the
     number of channels alone.
+
+    The lab's units can be traced, compiled and exported. ``torch.jit.script`` runs them too, but calls the formulas in
+    Python, so that what is scripted cannot be saved; export it instead.
     """
+
+
+def require_input(x: Tensor, *, channels: int, unit: str) -> None:
+    """Refuse what a unit would take for something else; reads no value, so that nothing waits for a device.
+
+    Args:
+        x: The unit's input.
+        channels: The channels that it has to have.
+        unit: The unit's name, for the message.
+
+    Raises:
+        UserError: (a ValueError) unless ``x`` is (B, channels, H, W) of a floating-point type.
+    """
+    if is_traced(x):
+        return
+    if x.ndim != 4 or x.shape[1] != channels:
+        raise UserError(
+            f"{unit} of {channels} channels takes an input of shape (B, {channels}, H, W), and this one has "
+            f"{tuple(x.shape)}"
+        )
+    if not x.is_floating_point():
+        raise UserError(
+            f"{unit} takes floating-point values, and this input has {x.dtype}; convert it first, an image by "
+            "`x.float() / 255`"
+        )
+
+
+def is_traced(x: Tensor) -> bool:
+    """Whether a tracer stands in for a tensor, of which it knows no shape."""
+    return isinstance(x, torch.fx.Proxy) or torch.jit.is_tracing()
 
 
 GEOMETRY = ("out_channels", "kernel_size", "stride", "dilation")

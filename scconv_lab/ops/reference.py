@@ -33,10 +33,9 @@ def group_normalize(x_BCHW: Tensor, gamma_C: Tensor, beta_C: Tensor, *, num_grou
     """
     if norm == "group_norm":
         return F.group_norm(x_BCHW, num_groups, gamma_C, beta_C, GROUP_NORM_EPS)
-    grouped = x_BCHW.reshape(x_BCHW.shape[0], num_groups, -1)
+    grouped = x_BCHW.unflatten(1, (num_groups, -1)).flatten(2)
     std, mean = torch.std_mean(grouped, dim=2, correction=1, keepdim=True)
-    height, width = x_BCHW.shape[2], x_BCHW.shape[3]
-    normalized = ((grouped - mean) / (std + UNBIASED_EPS)).view(-1, gamma_C.shape[0], height, width)
+    normalized = ((grouped - mean) / (std + UNBIASED_EPS)).view(x_BCHW.shape)
     return normalized * gamma_C.view(-1, 1, 1) + beta_C.view(-1, 1, 1)
 
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scconv_lab.complexity import Work, compare_counters, count_cost, count_macs, count_params, count_work, unit_work
+from scconv_lab.complexity import Work, compare_counters, count_cost, count_macs, count_params, count_work
 from scconv_lab.models import CifarResNet, ResNet
 from scconv_lab.nn import CRU, SRU, ScConv, Unit
 from scconv_lab.surgery import apply_surgery
+from tests.complexity.formulas import unit_work
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,12 @@
 """The formulas of the units' work against counted tensors."""
 
-import inspect
 from itertools import product
 
 import pytest
 import torch
 from torch import nn
 
-import scconv_lab.nn
-from scconv_lab.complexity import Work, count_work, least_bytes, unit_work
-from scconv_lab.complexity.unit_work import has_formula
+from scconv_lab.complexity import Work, count_work, least_bytes
 from scconv_lab.nn import (
     CRU,
     SE,
@@ -22,6 +19,7 @@ from scconv_lab.nn import (
     UngatedSRU,
     Unit,
 )
+from tests.complexity.formulas import unit_work
 
 GATES = list(product(("soft", "hard"), ("x", "normalized"), ("group_norm", "unbiased")))
 SHAPES = list(product((1, 2, 3), ("squeeze", "gwc"), (None, 4, 2, 16), (3, 5)))
@@ -72,21 +70,6 @@ def test_se(reduction):
 @pytest.mark.parametrize(("stride", "out_channels"), [(1, None), (2, 32)])
 def test_cheaper_convolutions(unit, budget, stride, out_channels):
     assert agree(unit(16, budget=budget, stride=stride, out_channels=out_channels), (16, 5, 6))
-
-
-def test_every_unit_has_a_formula():
-    units = [unit for _, unit in inspect.getmembers(scconv_lab.nn, inspect.isclass) if issubclass(unit, Unit)]
-    assert len(units) == 10
-    assert [unit for unit in units if unit is not Unit and not has_formula(unit(16))] == []
-
-
-def test_a_unit_of_ones_own_has_none():
-    class Mine(SRU):
-        pass
-
-    assert not has_formula(Mine(8))
-    with pytest.raises(KeyError):
-        unit_work(Mine(8), (8, 5, 6))
 
 
 @pytest.mark.parametrize(("channels", "side"), [(64, 32), (512, 4)])

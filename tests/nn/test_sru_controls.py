@@ -5,6 +5,7 @@ import functools
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 from scconv_lab.complexity import count_params
 from scconv_lab.errors import UserError
@@ -65,7 +66,7 @@ def random_gate(unit):
 def shuffled_gamma(unit):
     def transcription(x, p):
         gamma, gn_x, value = sru_values(unit, x, p)
-        w = literal.gate_weights(gn_x, [gamma[i] for i in unit.permutation.tolist()])
+        w = literal.gate_weights(gn_x, [gamma[int(i)] for i in unit.permutation.tolist()])
         w1, w2 = {"soft": literal.soft_gate, "hard": literal.hard_gate}[unit.gate_mode](w, unit.gate_threshold)
         return literal.stacked(literal.reconstruct(literal.multiply(w1, value), literal.multiply(w2, value)))
 
@@ -199,3 +200,29 @@ def test_arguments_are_looked_at_as_srus_are(build):
 def test_no_gate_no_arguments_of_it(build):
     with pytest.raises(TypeError):
         build(8, gate_threshold=0.5)
+
+
+@pytest.mark.parametrize("build", [ShuffledGammaSRU, RandomGateSRU])
+@pytest.mark.parametrize("average", [get_swa_multi_avg_fn(), get_ema_multi_avg_fn(0.999)], ids=["swa", "ema"])
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_averaged_weights_leave_what_was_drawn(build, average, one_by_one):
+    net = build(64)
+    one = get_ema_avg_fn(0.999)
+    averaging = {"avg_fn": one} if one_by_one else {"multi_avg_fn": average}
+    averaged = AveragedModel(net, use_buffers=True, **averaging)
+    for _ in range(20):
+        averaged.update_parameters(net)
+    x = random_input(2, 64, 4, 4)
+    torch.testing.assert_close(averaged(x), net(x))
+
+
+@pytest.mark.parametrize("build", [ShuffledGammaSRU, RandomGateSRU])
+def test_a_checkpoint_of_earlier_versions_is_read(build):
+    """It has whole numbers and truth values."""
+    net, twin = build(16), build(16)
+    state = net.state_dict()
+    key = next(key for key in state if key in ("permutation", "informative"))
+    state[key] = state[key].to(torch.int64 if key == "permutation" else torch.bool)
+    twin.load_state_dict(state)
+    x = random_input(2, 16, 4, 4)
+    assert torch.equal(twin(x), net(x))

@@ -1,4 +1,4 @@
-"""What each unit costs beside its MACs, by formula: for one fp32 image, each eager operator on its own.
+"""What each unit costs beside its MACs, by formula, as the oracle of what is counted: for one fp32 image, eager.
 
 n is the number of elements of the unit's input, C its channels. Of `Work`, a formula gives point-wise operations,
 normalised elements, reduced elements and bytes; a value has 4 bytes, a truth value 1.
@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from scconv_lab.complexity.work import Work
+from scconv_lab.complexity.work import Shape, Work
 from scconv_lab.nn import (
     CRU,
     SE,
@@ -24,32 +24,10 @@ from scconv_lab.nn import (
     Unit,
 )
 
-Shape = tuple[int, int, int]
-"""C, H and W."""
-
 
 def unit_work(unit: Unit, input_shape: Shape) -> Work:
-    """Give the work of a unit by its formula.
-
-    Args:
-        unit: A unit of this lab.
-        input_shape: C, H and W of its input.
-
-    Raises:
-        KeyError: if there is no formula for a unit of this class.
-    """
+    """The work of a unit by its formula; KeyError if there is none for its class."""
     return _FORMULAS[type(unit)](unit, input_shape)
-
-
-def has_formula(unit: Unit) -> bool:
-    """Whether `unit_work` knows the class of a unit."""
-    return type(unit) in _FORMULAS
-
-
-def least_bytes(unit: nn.Module, input_shape: Shape, output_shape: Shape) -> int:
-    """Bytes that any implementation in fp32 has to move: input and parameters read once, output written once."""
-    parameters = sum(parameter.numel() for parameter in unit.parameters())
-    return 4 * (math.prod(input_shape) + math.prod(output_shape) + parameters)
 
 
 def _sru(sru: SRU, shape: Shape) -> Work:
@@ -64,15 +42,17 @@ def _ungated_sru(sru: UngatedSRU, shape: Shape) -> Work:
 
 def _random_gate_sru(sru: RandomGateSRU, shape: Shape) -> Work:
     channels = shape[0]
-    gate = Work(pointwise=4 * channels, bytes_moved=(5 + 5 + 9 + 9) * channels)  # of the channels, not of the values
+    gate = Work(
+        pointwise=5 * channels, bytes_moved=(5 + 5 + 5 + 9 + 9) * channels
+    )  # of the channels, not of the values
     multiply = 2 * Work(pointwise=math.prod(shape), bytes_moved=8 * math.prod(shape) + 4 * channels)
     norm = _normalize(sru, shape) if sru.gate_input == "normalized" else Work()
     return norm + gate + multiply + _add_rolled(shape) + _project(sru, shape)
 
 
 def _shuffled_gamma_sru(sru: ShuffledGammaSRU, shape: Shape) -> Work:
-    """SRU, and gamma read through a permutation of 8-byte indices."""
-    return _sru(sru, shape) + Work(bytes_moved=16 * shape[0])
+    """SRU, and gamma read through a permutation that is kept as floats: rounded, to 8-byte indices, and looked up."""
+    return _sru(sru, shape) + Work(pointwise=shape[0], bytes_moved=(8 + 12 + 16) * shape[0])
 
 
 def _normalize(sru: SRU, shape: Shape) -> Work:
