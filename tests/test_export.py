@@ -4,7 +4,6 @@ import copy
 import os
 import subprocess
 import sys
-import time
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -404,24 +403,18 @@ def test_a_safetensors_file_that_is_no_export(checkpoint: Checkpoint, tmp_path: 
 # The command
 
 
-def test_help_answers_within_a_second_and_imports_no_torch(command: Command) -> None:
-    command("export", "--help")  # warm the disk
-    start = time.perf_counter()
-    finished = command("export", "--help")
-    seconds = time.perf_counter() - start
-    assert finished.returncode == 0
-    assert finished.stderr == ""
-    assert all(word in finished.stdout for word in ("--ckpt", "--format", "--output", *FORMATS))
-    assert len(finished.stdout.splitlines()) < 20
-    assert seconds < 1
+def test_help_and_a_file_that_is_not_there_import_nothing_heavy() -> None:
     program = """
 import sys
 from scconv_lab.cli import main
 assert main(["export", "--help"]) == 0
 assert main(["export", "--ckpt", "nowhere.ckpt", "--format", "onnx"]) == 2
-sys.exit("torch" in sys.modules)
+assert {"torch", "lightning", "wandb", "jsonargparse"}.isdisjoint(sys.modules)
 """
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert all(word in finished.stdout for word in ("--ckpt", "--format", "--output", *FORMATS))
+    assert len(finished.stdout.splitlines()) < 20
 
 
 def test_the_commands_help_lists_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -429,7 +429,7 @@ def there(real: Cluster, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setenv(name, value)
     yield workspace
     monkeypatch.chdir("/")
-    wait_for(lambda: not left_over(workspace), "the end of all processes", seconds=30)
+    wait_for(lambda: not left_over(workspace), "the end of all processes", seconds=120)
 
 
 def log(run: Run) -> str:

@@ -169,11 +169,8 @@ def test_a_process_that_dies_takes_the_other_down_and_the_run_goes_on(
         first.wait(timeout=60)
         while alive(second) and time.monotonic() - killed < 60:
             time.sleep(0.1)
-        seconds = time.monotonic() - killed
     assert not alive(second)
     assert first.returncode != 0
-    assert seconds < 60
-    print(f"gone {seconds:.1f} s after the {victim} process")
     codes = wait(start(arguments(2), workspace, processes=2), timeout=240)
     assert codes == [0, 0], output(workspace)
     require_equal(run_of(workspace), whole_of_two[0])
