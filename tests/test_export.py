@@ -1,6 +1,5 @@
 """The exported files: what they compute, what they hold, and what a mistake or a wrong file gets."""
 
-import copy
 import os
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from scconv_lab.nn import READINGS
 from scconv_lab.training import Classifier
 from tests.full import others_in_full
 from tests.runs import Command, Run
+from tests.wrong_exports import no_statistics, not_a_number, wrong_weights
 
 Checkpoint = Callable[[str], tuple[Path, nn.Module]]
 
@@ -227,28 +227,6 @@ def test_onnx_of_many_weights_keeps_them_in_a_second_file(
 # A file that disagrees
 
 
-write_safetensors = FORMATS["safetensors"].write
-
-
-def wrong_weights(classifier: Classifier, images: Tensor, path: Path) -> None:
-    """One class's weights of the last layer are off by 1 %."""
-    broken = copy.deepcopy(classifier)
-    broken.net.get_parameter("fc.weight").data[0] *= 1.01
-    write_safetensors(broken, images, path)
-
-
-def no_statistics(classifier: Classifier, images: Tensor, path: Path) -> None:
-    broken = copy.deepcopy(classifier)
-    broken.net.get_buffer("bn1.running_mean").zero_()
-    write_safetensors(broken, images, path)
-
-
-def not_a_number(classifier: Classifier, images: Tensor, path: Path) -> None:
-    broken = copy.deepcopy(classifier)
-    broken.net.get_parameter("fc.bias").data[3] = torch.nan
-    write_safetensors(broken, images, path)
-
-
 @pytest.mark.parametrize("write", [wrong_weights, no_statistics, not_a_number])
 @pytest.mark.parametrize("arm", ["plain", "SRU"])
 def test_a_wrong_file_is_a_defect_and_leaves_nothing(
@@ -442,7 +420,7 @@ def test_a_defect_exits_with_1_and_a_traceback(checkpoint: Checkpoint, tmp_path:
 import dataclasses, sys
 from scconv_lab import export
 from scconv_lab.cli import main
-from tests.test_export import wrong_weights
+from tests.wrong_exports import wrong_weights
 broken = dataclasses.replace(export.FORMATS["safetensors"], write=wrong_weights)
 export.FORMATS["broken"] = broken
 sys.exit(main(["export", "--ckpt", {str(path)!r}, "--format", "broken", "--output", {str(tmp_path / "net")!r}]))

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.training.test_faults import alive
+from tests.training.processes import alive
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 # `hi` takes the place of `lo`, whose jobs are warned and have a while to end; nothing is accounted, nothing confined

@@ -16,8 +16,8 @@ import pytest
 
 from tests.runs import REPOSITORY, command_environment, new_workspace
 from tests.training import processes
-from tests.training.processes import wait
-from tests.training.test_faults import alive, require_equal
+from tests.training.checkpoints import require_equal
+from tests.training.processes import alive, left_over, wait
 
 pytestmark = pytest.mark.slow
 
@@ -89,18 +89,6 @@ def folders(here: Path) -> dict[tuple[str, int], Path]:
         assert arm is not None
         assert seed is not None
         found[arm[1], int(seed[1])] = file.parent
-    return found
-
-
-def left_over(here: Path) -> list[str]:
-    """Processes that work in a folder, but those that are about to be gone."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").resolve().is_relative_to(here) and alive(int(process.name)):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
     return found
 
 

@@ -19,7 +19,7 @@ from scconv_lab.sweeps.grid import expand
 from scconv_lab.sweeps.resolve import Run, resolve
 from tests.runs import REPOSITORY, command_environment
 from tests.sweeps.cluster import Cluster, cluster, wait_for, why_not
-from tests.sweeps.test_local import left_over
+from tests.training.processes import left_over
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)
 SWEEP = """\

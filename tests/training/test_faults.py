@@ -4,7 +4,6 @@
 kills are done.
 """
 
-import json
 import os
 import random
 import shutil
@@ -19,8 +18,8 @@ import pytest
 from scconv_lab.run_folder.checkpoint_io import load_verified
 from tests.full import others_in_full
 from tests.runs import command_environment, new_workspace
-from tests.training.checkpoints import differing, load
-from tests.training.processes import start, wait
+from tests.training.checkpoints import require_equal
+from tests.training.processes import alive, start, wait
 
 pytestmark = pytest.mark.slow
 
@@ -86,20 +85,6 @@ def whole_of_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]
     return whole_run(new_workspace(tmp_path_factory.mktemp("whole") / "two"), 2)
 
 
-def require_equal(run: Path, whole: Path) -> None:
-    """Weights, optimizer, schedule, loops, best score, generators and results, to the last bit."""
-    for name in ("last", "best"):
-        ours, theirs = (load(folder / "checkpoints" / f"{name}.ckpt") for folder in (run, whole))
-        for content in (ours, theirs):  # the folder's name is its start, and places and loggers change nothing
-            for place in ("logger", "default_root_dir"):
-                content["configuration"]["trainer"].pop(place, None)
-            for state in content["callbacks"].values():
-                state.pop("dirpath", None)
-        assert differing(ours, theirs) == []
-    results = [json.loads((folder / "results.json").read_text()) for folder in (run, whole)]
-    assert results[0] == results[1]
-
-
 def kill_and_go_on(seed: int, workspace: Path, whole: tuple[Path, float], processes: int) -> None:
     """Kill once or twice, at a place or a moment that the seed draws, then let the run go on to its end."""
     draw = random.Random(seed)
@@ -138,13 +123,6 @@ def others(first: int) -> list[int]:
     """The processes of a run beside its first."""
     children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
     return [int(pid) for pid in children if "scconv-lab" in Path(f"/proc/{pid}/cmdline").read_text()]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc for the processes of a run")

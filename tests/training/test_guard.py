@@ -15,7 +15,9 @@ from scconv_lab.errors import DivergedError
 from scconv_lab.training.guard import FiniteGuard
 from scconv_lab.training.nonfinite_report import names_of_nonfinite
 from tests.training.checkpoints import load
-from tests.training.test_exact_resume import fit, pytestmark  # noqa: F401
+from tests.training.fits import WARNINGS, fit
+
+pytestmark = WARNINGS
 
 
 class Inject(Callback):
