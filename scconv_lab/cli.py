@@ -16,7 +16,7 @@ COMMANDS = {
     "test": "evaluate a checkpoint on the test set",
     "predict": "write a checkpoint's predictions for the validation split to a CSV file",
     "sweep": "run the arms and seeds of a sweep's file that are not done yet, here or on a SLURM cluster",
-    "cost": "count, and where asked measure, what an experiment's net costs; the paper's tables beside it",
+    "cost": "count, and where asked measure, what an experiment's net costs; or compare it with the paper's tables",
     "export": "write a checkpoint's net as ONNX, torch.export or safetensors, and check the file",
     "doctor": "look for what a run would stumble over, and say what to do",
     "init": "copy the configurations and experiments of the package to a folder, to be edited",
@@ -46,10 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        Exit code: 0 done; 1 a check of `doctor` or a run of `sweep` fails; 2 something to mend in the arguments, files,
-        data or disk; 3 diverged, stopped before the step; 4 another process works on the same run; 128 + n ended by
-        signal n, a fit with a checkpoint: 130 SIGINT (Ctrl-C), 143 SIGTERM, 138 SIGUSR1, 141 the reader of the output
-        left. A defect of ours raises.
+        Exit code: 0 done; 1 a check of `doctor` or a run of `sweep` fails; 2 something to correct in the arguments,
+        files, data or disk; 3 diverged, stopped before the step; 4 another process works on the same run; 128 + n ended
+        by signal n, a fit with a checkpoint: 130 SIGINT (Ctrl-C), 143 SIGTERM, 138 SIGUSR1, 141 the reader of the
+        output left. A defect of ours raises.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):

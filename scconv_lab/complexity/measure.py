@@ -142,7 +142,7 @@ def measure_all(
         net: Maps (B, C, H, W) to logits (B, num_classes).
         image_shape: C, H and W of an image.
         device: Where.
-        batch_size: Images in a batch, beside 1.
+        batch_size: Images in a batch; 1 is measured too.
         progress: Called with the name of each case before it.
     """
     for case in cases(device, batch_size):

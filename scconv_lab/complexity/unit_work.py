@@ -1,4 +1,4 @@
-"""What each unit costs beside its MACs, by formula: for one fp32 image, each eager operator on its own.
+"""What each unit costs in addition to its MACs, by formula: for one fp32 image, each eager operator on its own.
 
 n is the number of elements of the unit's input, C its channels. Of `Work`, a formula gives point-wise operations,
 normalised elements, reduced elements and bytes; a value has 4 bytes, a truth value 1.

@@ -1,4 +1,4 @@
-"""`scconv-lab cost --paper`: the paper's Tables 1 to 3 beside what this lab counts."""
+"""`scconv-lab cost --paper`: the paper's Tables 1 to 3 next to what this lab counts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ _HOW = (
 
 @dataclass(frozen=True)
 class Counted:
-    """One line: an arm as it is counted here, beside the paper.
+    """One line: an arm as it is counted here, and in the paper.
 
     Attributes:
         table: 1, 2 or 3.

@@ -15,7 +15,7 @@ from scconv_lab.messages import nearest
 _HELP = """usage: scconv-lab doctor [--config FILE ...] [--KEY VALUE ...] [--format FORMAT]
 
 Look for what a run would stumble over: interpreter, torch, driver, GPUs, folders, disk, W&B, SLURM; and, given the
-arguments of a fit, its data, net and checkpoints. Nothing is fetched, trained or left behind.
+arguments of a fit, its data, net and checkpoints. Nothing is fetched, trained or left over.
 
 Exit code: 0 if nothing fails, 1 if a check fails, 2 for a mistake in the arguments or files.
 

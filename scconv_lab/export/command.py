@@ -17,7 +17,7 @@ options:
   --format FORMAT  onnx         .onnx, for ONNX Runtime and others
                    torch_export .pt2, for torch.export.load
                    safetensors  .safetensors, weights and description, for scconv_lab.export.load_safetensors
-  --output FILE    the file to write; beside the checkpoint and named as it, if left out
+  --output FILE    the file to write; if left out, next to the checkpoint, with its name
   --trust-code     import the classes that the checkpoint names, of the lab or not: their modules run code
   -h, --help       this text
 """

@@ -215,9 +215,9 @@ def test_arms_that_fail_leave_the_others_alone_and_say_why(here: Path) -> None:
         assert "log.txt ends in" in summary
         assert why in summary
     again = sweep(here, "--set", "trainer.max_epochs=1", code=1)
-    assert events(again, "starts") + events(again, "goes on") == []
+    assert events(again, "starts") + events(again, "resumes") == []
     again = sweep(here, "--set", "trainer.max_epochs=1", "--retry-failed", "--only", "arm=nan", code=1)
-    assert [arm for arm, _ in events(again, "goes on")] == ["nan", "nan"]
+    assert [arm for arm, _ in events(again, "resumes")] == ["nan", "nan"]
 
 
 def test_two_launchers_never_run_a_run_twice(here: Path) -> None:
@@ -248,7 +248,7 @@ def test_gpus_are_divided(here: Path) -> None:
 
 
 def test_a_run_of_two_processes_and_an_end_in_order(here: Path) -> None:
-    """Ctrl-C ends it with a checkpoint, and the same command goes on to the end."""
+    """Ctrl-C ends it with a checkpoint, and the same command resumes it."""
     two = [
         "--config",
         "configs/hardware/ddp_cpu.yaml",
@@ -265,10 +265,10 @@ def test_a_run_of_two_processes_and_an_end_in_order(here: Path) -> None:
     os.kill(launcher.process.pid, signal.SIGINT)
     code, output, error = launcher.result(timeout=60)
     assert (code, error) == (130, "")
-    assert "ended by SIGINT: 1 interrupted; the same command goes on" in output
+    assert "ended by SIGINT: 1 interrupted; the same command resumes it" in output
     require_nothing_left(here)
     output = sweep(here, *two)
-    assert events(output, "goes on") == [("S", "1")]
+    assert events(output, "resumes") == [("S", "1")]
     assert "resume   step " in log.read_text()
     assert json.loads((log.parent / "results.json").read_text())["steps"] > 0
     assert len(list(log.parent.glob("wandb/offline-run-*"))) == 2
