@@ -1,4 +1,4 @@
-"""LightningCLI with the lab's vocabulary: net, surgery, optimizer and data beside Lightning's trainer."""
+"""LightningCLI with the lab's vocabulary: net, surgery, optimizer and data next to Lightning's trainer."""
 
 import sys
 from contextlib import nullcontext
@@ -167,7 +167,7 @@ class LabCLI(LightningCLI):
                 return resume.look_into(self.run_dir, resolved)
             if RunFolder(self.run_dir).begun:
                 raise UserError(
-                    f"`run_id` (={config.run_id!r}) is taken: {self.run_dir} holds a run; --resume auto goes on with it"
+                    f"`run_id` (={config.run_id!r}) is taken: {self.run_dir} holds a run; --resume auto resumes it"
                 )
             return None
         found = resume.find(config.resume, runs, resolved) if config.resume else None
@@ -188,7 +188,7 @@ class LabCLI(LightningCLI):
         return [*warnings, f"resume   step {self.earlier.step}, from {self.earlier.checkpoint.name}"]
 
     def resolved(self, config: Namespace) -> dict[str, Any]:
-        """The configuration that would repeat this run alone, without its bases."""
+        """The configuration that repeats this run without its bases."""
         config = config.clone()
         config.bases = config.resume = config.run_id = None
         return yaml.safe_load(self._parser(self.subcommand).dump(config, skip_link_targets=True))

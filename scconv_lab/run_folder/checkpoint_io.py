@@ -18,7 +18,7 @@ PREVIOUS = {CHECKPOINTS[0]: CHECKPOINTS[1]}
 
 
 class VerifiedCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint to a temporary file, syncs it and renames it, with its SHA-256 beside; reads what matches.
+    """Writes a checkpoint to a temporary file, syncs and renames it, with its SHA-256 next to it; reads what matches.
 
     ``x.ckpt.sha256`` is a line as sha256sum writes it. While a new file takes the place of an old one it has a line for
     each, so that a process killed at any moment leaves no file that does not match; ``last.ckpt`` moves to
@@ -59,7 +59,7 @@ def load_verified(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     """Read a checkpoint under weights_only.
 
     Raises:
-        UserError: It is not there, does not match the checksum beside it, or is no checkpoint of a Classifier.
+        UserError: It is not there, does not match the checksum next to it, or is no checkpoint of a Classifier.
     """
     if not path.is_file():
         raise UserError(f"{path} is not there; a fit leaves its own in RUN_FOLDER/checkpoints")

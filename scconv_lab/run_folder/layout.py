@@ -10,7 +10,7 @@ RUNS = "runs"
 SWEEPS = "sweeps"
 """Folder in it of the runs of all sweeps: what two sweeps have in common is run once."""
 REPLACED = "replaced"
-"""Folder beside the runs of sweeps for those that were run again."""
+"""Folder next to the runs of sweeps, for those that were run again."""
 CHECKPOINTS = ("last.ckpt", "previous.ckpt")
 """Checkpoints that a run is resumed from, newest first; best.ckpt may be far older."""
 

@@ -18,7 +18,7 @@ _MEASURED = ("val/acc1", "test/acc1", "params", "macs", "steps")
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run to go on with.
+    """A run to resume.
 
     ``bad`` are newer checkpoints than ``checkpoint`` that cannot be used, ``why`` says what is wrong with each.
     """
@@ -43,7 +43,7 @@ class Finished:
 
 
 def find(asked: str, runs: Path, config: dict[str, Any]) -> Earlier | Finished | None:
-    """Find the run to go on with.
+    """Find the run to resume.
 
     Args:
         asked: "auto" for the newest of ``runs`` that has the same configuration and a checkpoint; or a run's folder.
@@ -79,7 +79,7 @@ def find(asked: str, runs: Path, config: dict[str, Any]) -> Earlier | Finished |
 
 
 def look_into(folder: Path, config: dict[str, Any]) -> Earlier | Finished | None:
-    """What a run's folder has to go on with: see `find`; None if that is nothing."""
+    """What a run's folder has to resume: see `find`; None if nothing."""
     if not RunFolder(folder).begun:
         return None
     _require_same(folder, config)
@@ -132,7 +132,7 @@ def read_results(file: Path) -> dict[str, Any] | None:
 
 
 def _candidates(folder: Path) -> list[Path]:
-    """The run's checkpoints to go on from, newest first; best.ckpt may lie far behind."""
+    """The run's checkpoints to resume from, newest first; best.ckpt may be much older."""
     return [path for name in CHECKPOINTS if (path := RunFolder(folder).checkpoints / name).is_file()]
 
 
@@ -155,6 +155,6 @@ def _last_good(folder: Path, config: dict[str, Any]) -> Earlier | None:
     if bad:
         raise UserError(
             f"no checkpoint of {folder} can be resumed: {'; '.join(why)}; start anew without --resume, "
-            "or from the weights alone by `--weights` and best.ckpt"
+            "or from only the weights by `--weights` and best.ckpt"
         )
     return None

@@ -122,7 +122,7 @@ def test_weights_that_overflow_in_a_step_are_not_saved(tmp_path: Path) -> None:
             if trainer.current_epoch == 1:
                 pl_module.get_parameter("net.fc.bias").data[0] = math.inf
 
-    with pytest.raises(DivergedError, match=r"net\.fc\.bias and 0 other weights are not finite behind step 8"):
+    with pytest.raises(DivergedError, match=r"net\.fc\.bias and 0 other weights are not finite after step 8"):
         fit(tmp_path, extra=(Overflow(), FiniteGuard(tmp_path)))
     assert load(tmp_path / "last.ckpt")["global_step"] == 4
 
