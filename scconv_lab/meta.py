@@ -10,7 +10,7 @@ def meta_copy(module: nn.Module) -> Any:
     """Copy a module onto the meta device without copying a value; takes tensors that deepcopy refuses (pruned ones)."""
     memo: dict[int, Any] = {}
     for part in module.modules():
-        for tensor in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
+        for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False), *vars(part).values()):
             if isinstance(tensor, nn.Parameter):
                 memo[id(tensor)] = nn.Parameter(tensor.detach().to("meta"), requires_grad=tensor.requires_grad)
             elif isinstance(tensor, Tensor):

@@ -9,6 +9,8 @@ import torch
 
 from tests.runs import Command, Run, command_environment, new_workspace
 
+pytest.register_assert_rewrite("tests.training.checkpoints")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the slow tests in full, which takes hours")

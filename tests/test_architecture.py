@@ -1,13 +1,15 @@
 """The law of imports: lower parts of the lab never import higher ones, and heavy libraries stay where they belong."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "scconv_lab"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "scconv_lab"
 
 # what every part of the lab may import
 COMMON = {"messages"}
@@ -233,3 +235,15 @@ def test_the_command_answers_without_torch():
         "assert main(['fti']) == 2",
     )
     assert answers == 4 * [set()]
+
+
+def test_no_test_imports_a_module_of_tests():
+    """What several share lies in a module of helpers; a module of tests may be moved, split or run by itself."""
+    imported = re.compile(r"^\s*(?:from\s+\S*\btest_|import\s+\S*\btest_|from\s+tests\b\S*\s+import\b.*\btest_)")
+    found = [
+        f"{path.relative_to(TESTS)}:{number}: {line.strip()}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if imported.search(line)
+    ]
+    assert found == []

@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -43,16 +42,16 @@ def fit(experiment: str, *arguments: str) -> int:
     return main(["fit", "--config", f"experiments/{experiment}.yaml", *QUICK, *SHORT, *arguments])
 
 
-def test_help_answers_within_a_second_and_imports_no_torch(command: Command) -> None:
-    command("--help")  # warm the disk
-    start = time.perf_counter()
-    finished = command("--help")
-    seconds = time.perf_counter() - start
-    assert finished.returncode == 0
+def test_help_imports_nothing_heavy() -> None:
+    program = """
+import sys
+from scconv_lab.cli import main
+assert main(["--help"]) == 0
+assert {"torch", "lightning", "wandb", "jsonargparse"}.isdisjoint(sys.modules)
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (finished.returncode, finished.stderr) == (0, "")
     assert all(name in finished.stdout for name in ("fit", "validate", "test", "predict"))
-    assert seconds < 1
-    program = "import sys; from scconv_lab.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
 
 
 @pytest.mark.parametrize("name", COMMANDS)

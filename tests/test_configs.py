@@ -14,7 +14,7 @@ from scconv_lab.data import Digits
 from scconv_lab.models import CifarResNet
 from scconv_lab.nn import READINGS, ScConv
 from scconv_lab.training import Classifier
-from tests.fit.test_parser import UnbuiltCLI
+from tests.fit.unbuilt import UnbuiltCLI
 
 ROOT = Path(__file__).parent.parent
 NOUNS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("configs/*/*.yaml"))

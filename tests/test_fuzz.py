@@ -22,7 +22,7 @@ import yaml
 from scconv_lab.cli import main
 from scconv_lab.data import CIFAR10, FashionMNIST
 from scconv_lab.fit.lab_cli import LabCLI
-from tests.fit.test_parser import UnbuiltCLI
+from tests.fit.unbuilt import UnbuiltCLI
 from tests.mutations import SHIPPED, mutate, nodes
 
 FILES, ALL_FILES = 200, 10_000

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 from torch.utils.flop_counter import FlopCounterMode
 from torchinfo.layer_info import LayerInfo
 
 from scconv_lab.complexity.layers import layer_summary
 from scconv_lab.complexity.macs import meta_inputs
+from scconv_lab.complexity.params import CONVOLUTIONS
 from scconv_lab.nn import Unit
 from scconv_lab.surgery.norms import is_norm
 
@@ -90,11 +90,11 @@ def _by_flop_counter(net: nn.Module, image_shape: tuple[int, int, int]) -> dict[
 def _parted(layer: LayerInfo) -> dict[str, int]:
     """A layer's count, that of its bias apart."""
     module = layer.module
-    if isinstance(module, _ConvNd | nn.Linear):
+    if isinstance(module, (*CONVOLUTIONS, nn.Linear)):
         batch, *sizes = layer.output_size
-        positions = torch.Size(sizes[1:]).numel() if isinstance(module, _ConvNd) else 1
+        positions = torch.Size(sizes[1:]).numel() if isinstance(module, CONVOLUTIONS) else 1
         bias = 0 if module.bias is None else batch * positions * module.bias.numel()
-        return {CONVOLUTION if isinstance(module, _ConvNd) else LINEAR: layer.macs - bias, BIASES: bias}
+        return {CONVOLUTION if isinstance(module, CONVOLUTIONS) else LINEAR: layer.macs - bias, BIASES: bias}
     if is_norm(module) and not isinstance(module, Unit):
         return {NORMS: layer.macs}
     return {type(module).__name__: layer.macs}

@@ -23,12 +23,12 @@ def layer_summary(
         net: Maps (B, C, H, W) to anything.
         image_shape: C, H and W of an image.
         depth: How many levels of modules inside modules the table shows.
-        columns: torchinfo's names of the columns beside a layer's name.
+        columns: torchinfo's names of the columns after a layer's name.
     """
     meta_net, images = meta_inputs(net, image_shape)
     return torchinfo.summary(
         meta_net,
-        input_data=images,  # of a size alone torchinfo draws random images, and moves the generator on
+        input_data=images,  # given only a size, torchinfo draws random images and advances the generator
         device="meta",
         depth=depth,
         col_names=columns,

@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 from torch.optim import Optimizer
-from torch.utils._pytree import tree_leaves
 
 from scconv_lab.complexity.memory import peak_bytes
 from scconv_lab.errors import UserError
@@ -143,7 +142,7 @@ def measure_all(
         net: Maps (B, C, H, W) to logits (B, num_classes).
         image_shape: C, H and W of an image.
         device: Where.
-        batch_size: Images in a batch, beside 1.
+        batch_size: Images in a batch; 1 is measured too.
         progress: Called with the name of each case before it.
     """
     for case in cases(device, batch_size):
@@ -188,7 +187,7 @@ def measure(net: nn.Module, image_shape: tuple[int, int, int], case: Case, *, de
             reason = first_line(error)
             raise UserError(f"{case} cannot be measured ({reason}); choose another --batch-size or image") from error
         peak = peak_bytes(step, device=device, held=_bytes(net, images, optimizer))
-    torch._dynamo.reset()
+    torch.compiler.reset()
     first, median, third = statistics.quantiles(times, n=4, method="inclusive")
     return Measurement(
         case=case,
@@ -244,6 +243,7 @@ def _timed(step: Callable[[], None], device: torch.device) -> float:
 
 
 def _bytes(net: nn.Module, images: Tensor, optimizer: Optimizer | None) -> int:
-    state = tree_leaves(optimizer.state_dict()["state"]) if optimizer else []
-    held = [*net.parameters(), *net.buffers(), images, *(value for value in state if isinstance(value, Tensor))]
+    states = optimizer.state.values() if optimizer else ()
+    held = [*net.parameters(), *net.buffers(), images]
+    held += [value for state in states for value in state.values() if isinstance(value, Tensor)]
     return sum(tensor.nbytes for tensor in held)

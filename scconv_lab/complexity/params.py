@@ -1,11 +1,11 @@
 """Counts parameters."""
 
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 
 from scconv_lab.nn import Unit
 from scconv_lab.surgery.norms import is_norm
 
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 PARTS = ("convs", "norms", "head", "units", "other")
 """Where a net's parameters are; see `params_by_part`."""
 
@@ -34,7 +34,7 @@ def params_by_part(net: nn.Module) -> dict[str, int]:
     for module in net.modules():
         if module in in_units:
             part = "units"
-        elif isinstance(module, _ConvNd):
+        elif isinstance(module, CONVOLUTIONS):
             part = "convs"
         elif is_norm(module):
             part = "norms"

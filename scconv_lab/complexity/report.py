@@ -52,7 +52,7 @@ class Cost:
         params_by_part: By `scconv_lab.complexity.PARTS`.
         macs: Multiply-accumulates of convolutions and matrix products.
         operators: The MACs of each operator by two counters.
-        work: Everything beside the MACs, in the whole net.
+        work: Everything but the MACs, in the whole net.
         units: The same for each kind of unit.
     """
 
@@ -85,7 +85,7 @@ class Cost:
             yield from (("units", unit.unit, figure, value) for figure, value in unit.figures().items())
 
     def figures(self) -> dict[str, int]:
-        """Every figure of the whole net by its name, as W&B has it behind "complexity/"."""
+        """Every figure of the whole net by its name, as W&B has it after "complexity/"."""
         return {
             "params": self.params,
             "params_trainable": self.params_trainable,

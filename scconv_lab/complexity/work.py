@@ -23,7 +23,7 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Work:
-    """Work beside the MACs, in one forward pass of eager operators, none of them fused.
+    """Work that is no MAC, in one forward pass of eager operators, none of them fused.
 
     Attributes:
         pointwise: Point-wise operations (add, multiply, compare, select, sigmoid, ...): one an element of an output.
@@ -92,7 +92,7 @@ def _work_of(func: Any, read: Sequence[Tensor], written: Sequence[Tensor]) -> Wo
 
 
 def _tensors(values: Any) -> list[Tensor]:
-    """The tensors among nested values, but for scalars."""
+    """The tensors among nested values, scalars excluded."""
     return [value for value in tree_leaves(values) if isinstance(value, Tensor) and value.dim()]
 
 

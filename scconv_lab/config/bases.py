@@ -95,7 +95,7 @@ def read_yaml(path: Path, *, source: str = "--config") -> dict[str, Any]:
         content = yaml_text.load(text)
     except RecursionError:
         raise UserError(f"{path} is nested too deeply to be read; a few levels are enough") from None
-    except Exception as error:  # beside YAML's own errors, what Python's types say of a value that a tag promises
+    except Exception as error:  # YAML's own errors, and those of the Python type that a tag names
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if content is None:
         return {}

@@ -1,4 +1,4 @@
-"""The command `scconv-lab cost`: what an experiment's net costs, and the paper's tables beside what is counted."""
+"""The command `scconv-lab cost`: what an experiment's net costs, and the paper's tables next to what is counted."""
 
 from scconv_lab.cost.command import run
 

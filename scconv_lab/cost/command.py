@@ -11,7 +11,7 @@ from scconv_lab.terminal.loading import loading
 FORMATS = ("table", "csv", "json")
 
 _EPILOG = """\
-Any other option is a key of an experiment, as behind `scconv-lab fit`. The counted part needs no data, no GPU and
+Any other option is a key of an experiment, as after `scconv-lab fit`. The counted part needs no data, no GPU and
 no weights; it is for one fp32 image and the reference implementation. With --device, latency (median, 95th percentile
 and spread), throughput and peak memory are measured too, eager and compiled, at batch 1 and N, inference and training.
 
@@ -62,11 +62,11 @@ def _parser() -> CommandParser:
         epilog=_EPILOG,
     )
     add = parser.add_argument
-    add("--paper", action="store_true", help="the paper's Tables 1 to 3 beside what this lab counts")
+    add("--paper", action="store_true", help="the paper's Tables 1 to 3 next to what this lab counts")
     add("--seed-table", action="store_true", help="the layers of Jacky-Android's ResNet-34 with ScConv at 512 x 512")
     add("--input-size", metavar="C,H,W", help="the image; that of the experiment's data, if left out")
     add("--device", metavar="DEVICE", help="cpu or cuda: measure there too")
-    add("--batch-size", metavar="N", type=int, help=f"images in a measured batch, beside 1; {_BATCH_SIZE} if left out")
+    add("--batch-size", metavar="N", type=int, help=f"images in a batch, 1 is measured too; {_BATCH_SIZE} if left out")
     add("--layers", action="store_true", help="torchinfo's table of the net's layers, in place of the rest")
     add("--format", choices=FORMATS, default=FORMATS[0], help="table (for reading), csv or json")
     return parser

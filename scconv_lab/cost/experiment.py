@@ -36,7 +36,7 @@ def report_experiment(
         experiment: Name of the experiment.
         image_shape: C, H and W of the image; None is that of the experiment's data.
         device: Where to measure; None only counts.
-        batch_size: Images in a measured batch, beside 1.
+        batch_size: Images in a measured batch; 1 is measured too.
         layers: Whether to print torchinfo's table of the layers, and nothing else.
         file_format: "table", "csv" or "json".
 

@@ -1,11 +1,11 @@
-"""`scconv-lab cost --paper`: the paper's Tables 1 to 3 beside what this lab counts."""
+"""`scconv-lab cost --paper`: the paper's Tables 1 to 3 next to what this lab counts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from textwrap import fill
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from scconv_lab.complexity import count_params
@@ -23,7 +23,7 @@ _HOW = (
 
 @dataclass(frozen=True)
 class Counted:
-    """One line: an arm as it is counted here, beside the paper.
+    """One line: an arm as it is counted here, and in the paper.
 
     Attributes:
         table: 1, 2 or 3.
@@ -89,7 +89,7 @@ def _count(arm: Arm, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     net, images = meta_inputs(arm.build(), image_shape)
     normalised: list[int] = []
     for module in net.modules():
-        if isinstance(module, _BatchNorm):
+        if isinstance(module, nn.BatchNorm2d):
             module.register_forward_hook(lambda module, inputs, output: normalised.append(output.numel()))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(images)

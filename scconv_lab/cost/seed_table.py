@@ -13,7 +13,7 @@ from scconv_lab.surgery import apply_surgery
 
 
 def report_seed_table(file_format: str) -> None:
-    """Print the layers of that ResNet-34: 4 classes, images of 3 x 512 x 512, ScConv behind each second 3x3."""
+    """Print the layers of that ResNet-34: 4 classes, images of 3 x 512 x 512, ScConv after each second 3x3."""
     print_layers(seed_summary(), file_format)
 
 

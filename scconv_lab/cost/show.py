@@ -29,7 +29,7 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
         rich.progress.BarColumn(),
         rich.progress.TextColumn("{task.description}"),
     )
-    # drawn at each step alone: a thread that redraws would work beside what is measured
+    # drawn only between steps: a thread that redraws would disturb what is measured
     with rich.progress.Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("", total=steps)
         started = False

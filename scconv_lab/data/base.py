@@ -18,7 +18,7 @@ from scconv_lab.errors import UserError
 
 
 class ImageDataModule(LightningDataModule, ABC):
-    """Labelled images: a training set, a validation set carved from it, and a test set read by `test` alone.
+    """Labelled images: a training set, a validation set carved from it, and a test set that only `test` reads.
 
     A batch is (images, labels): float32 (B, 3, H, W), normalised per channel, and int64 (B,). Grey images have three
     equal channels. Evaluation gives every sample to exactly one process and fills up with items labelled
@@ -96,16 +96,16 @@ class ImageDataModule(LightningDataModule, ABC):
     def augmentation(self) -> list[v2.Transform]:
         """What a uint8 batch (B, C, H, W) of training images goes through, each image drawn on its own.
 
-        Drawn from torch's generator alone, which is seeded for each batch: see `scconv_lab.data.sampling`.
+        Drawn only from torch's generator, which is seeded for each batch: see `scconv_lab.data.sampling`.
         """
         return []
 
     def resizing(self, augment: bool) -> Callable[[Tensor], Tensor]:
-        """What brings a loaded image (C, h, w) to (C, H, W); for `augment` at random, from torch's generator alone."""
+        """What brings a loaded image (C, h, w) to (C, H, W); for `augment` at random, only from torch's generator."""
         return nn.Identity()
 
     def setup(self, stage: str) -> None:
-        """Load the training set and split it, or for the stage "test" load the test set alone."""
+        """Load the training set and split it, or for the stage "test" load only the test set."""
         if stage == "test":
             self.test_set = self._load_once("test")
             return
@@ -207,7 +207,7 @@ class ImageDataModule(LightningDataModule, ABC):
                 each=self.resizing(augment),
                 batch=v2.Compose([*self.augmentation(), *normalize] if augment else normalize),
             ),
-            generator=torch.Generator(),  # torch's global one belongs to the net alone
+            generator=torch.Generator(),  # torch's global one is only for the net
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -18,7 +18,7 @@ STALL_S = 60.0
 
 @contextmanager
 def download_into(target: Path, source: str) -> Iterator[Path]:
-    """Yield an empty folder beside `target`; the `target.name` that the block makes in it is then moved to `target`.
+    """Yield an empty folder next to `target`; the `target.name` that the block makes in it is then moved to `target`.
 
     An interruption leaves nothing at `target`: a killed process leaves at most a hidden `.{target.name}-*` folder,
     which is never read. Of two processes that do this at once the first wins. A failed download or extraction is a

@@ -81,7 +81,7 @@ class FashionMNIST(ImageDataModule):
         """The uint8 tensor of `shape` in an IDX file, whose header is 4 bytes and 4 for each dimension."""
         path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
         if path is None:
-            raise UserError(f"{folder / name}[.gz] is missing beside other files of Fashion-MNIST: {_REPLACE}")
+            raise UserError(f"{folder / name}[.gz] is missing, and other files of Fashion-MNIST are there: {_REPLACE}")
         require_md5(path, MD5[name], remedy=_REPLACE)
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = bytearray(file.read())

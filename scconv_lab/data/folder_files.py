@@ -7,7 +7,7 @@ from pathlib import Path
 from scconv_lab.data.image_file import is_image
 
 _LEFTOVERS = ("__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini")
-"""What operating systems leave beside pictures; so is all that begins with a dot."""
+"""What operating systems leave among pictures, as they do names that begin with a dot."""
 
 
 def class_names(folder: Path) -> list[str]:

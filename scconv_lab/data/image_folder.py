@@ -174,7 +174,7 @@ class Samples(Dataset):
 
 
 def _complaint(path: Path) -> str | None:
-    """What is wrong with an image file, told by its first and last two bytes where they are a whole JPEG's."""
+    """What is wrong with an image file; a whole JPEG is known by its first and last two bytes."""
     try:
         with open(path, "rb") as file:
             start = file.read(2)

@@ -1,7 +1,7 @@
-"""The order and the looks of training samples: both follow from seed, epoch and batch, and nothing else.
+"""Order and augmentation of training samples, fixed by seed, epoch and batch.
 
 What a batch looks like does not depend on how many workers load it, or on what torch's global generator has drawn
-before; so a run goes on in the middle of an epoch by starting at its place there. What is drawn for one image follows
+before; so a run resumes in the middle of an epoch by starting at its place there. What is drawn for one image follows
 from that image's seed; what is drawn for a batch at once follows from the seed of its first image.
 """
 
@@ -63,7 +63,7 @@ class Keyed(Dataset[tuple[Any, Any, int]]):
 
 @contextmanager
 def drawing_from(seed: int) -> Iterator[None]:
-    """Let torch's CPU draws follow from `seed` within, and go on outside as if there had been none."""
+    """Seed torch's CPU generator inside the block; restore its old state afterwards."""
     state = torch.get_rng_state()
     torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs too
     try:
@@ -98,5 +98,5 @@ class ResumableLoader(DataLoader):
         return {"batches": self.given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Start the next iteration behind the batches that were given."""
+        """Start the next iteration after the batches that were given."""
         self._start = state["batches"]

@@ -13,7 +13,7 @@ class Check:
         state: "ok"; "warn", a run starts and something may be less than wanted; "fail", a run would stop or be lost;
             "skip", there is nothing to look at.
         found: What is there.
-        todo: The way out, where there is something to mend.
+        todo: The way out, where something is wrong.
     """
 
     name: str

@@ -79,7 +79,7 @@ def _nvidia_smi() -> tuple[Check, list[dict]]:
     code, answer = _ask("nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits")
     lines = [[word.strip() for word in line.split(",")] for line in answer.splitlines()] if code == 0 else []
     if not lines or any(len(words) != 5 for words in lines):
-        return Check("driver", "fail", f"nvidia-smi says: {_first(answer)}", "mend or restart the NVIDIA driver"), []
+        return Check("driver", "fail", f"nvidia-smi says: {_first(answer)}", "repair or restart the NVIDIA driver"), []
     rows = [
         {"index": index, "name": name, "used": _number(used), "total": _number(total)}
         for _, index, name, used, total in lines

@@ -33,7 +33,7 @@ def export(ckpt: Path, *, file_format: str, output: Path | None = None, trust_co
     Args:
         ckpt: A checkpoint of this lab.
         file_format: "onnx", "torch_export" or "safetensors".
-        output: The file; None puts it beside the checkpoint, under its name.
+        output: The file; None puts it next to the checkpoint, under its name.
         trust_code: Whether the checkpoint may name classes and predicates outside the lab and its libraries, whose
             modules are then imported: they run code.
 
@@ -69,7 +69,7 @@ def export(ckpt: Path, *, file_format: str, output: Path | None = None, trust_co
 
 @contextmanager
 def _temporary_folder(ckpt: Path, output: Path) -> Iterator[Path]:
-    """A folder beside the output, so that moving a file out of it takes the output's place in one step."""
+    """A folder next to the output, so that moving a file out of it takes the output's place in one step."""
     if not output.parent.is_dir():
         raise UserError(f"--output {output}: there is no folder {output.parent}; make it, or choose another")
     if output.is_dir():

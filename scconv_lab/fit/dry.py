@@ -19,7 +19,7 @@ from scconv_lab.training.spec import build
 
 
 def parse_fit(arguments: Sequence[str], *, experiment: str | None) -> Namespace:
-    """Parse what stands behind ``scconv-lab fit``.
+    """Parse the arguments of ``scconv-lab fit``.
 
     Args:
         arguments: Configuration files and keys, bases expanded.
@@ -63,7 +63,7 @@ def build_classifier(settings: Namespace, data: ImageDataModule, *, with_values:
 
 
 class FitParser(LabCLI):
-    """Parses what stands behind ``scconv-lab fit``, as often as asked, and builds nothing.
+    """Parses the arguments of ``scconv-lab fit``, as often as asked, and builds nothing.
 
     Declaring the keys takes longer than parsing, and is done once.
 

@@ -25,7 +25,7 @@ _OF_THE_SITE = {"channels", "device", "dtype", *GEOMETRY} - {"kernel_size"}
 
 
 def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
-    """Declare the keys beside Lightning's, and hand them to the classifier as plain values.
+    """Declare the keys that are not Lightning's, and hand them to the classifier as plain values.
 
     Args:
         parser: The parser of one command.
@@ -73,14 +73,14 @@ def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
         "--own_code",
         type=list[str] | None,
         default=None,
-        help="Folders that classes of one's own are imported from; found beside the --config files and in the working "
+        help="Folders that classes of one's own are imported from; found next to the --config files and in the working "
         "folder where a class is named that is not installed.",
     )
     parser.add_argument(
         "--save_every",
         type=int | None,
         default=None,
-        help="Steps after which last.ckpt is written within an epoch too; null: behind each epoch alone.",
+        help="Steps after which last.ckpt is written within an epoch too; null: only after each epoch.",
     )
     parser.add_argument(
         "--on_nonfinite",

@@ -1,4 +1,4 @@
-"""LightningCLI with the lab's vocabulary: net, surgery, optimizer and data beside Lightning's trainer."""
+"""LightningCLI with the lab's vocabulary: net, surgery, optimizer and data next to Lightning's trainer."""
 
 import sys
 from collections.abc import Iterator

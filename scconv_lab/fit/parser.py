@@ -112,7 +112,7 @@ class LabParser(LightningArgumentParser):
                 )
 
     def _require_known_class(self, file: Path, key: str, value: Any, classes: dict[str, type]) -> None:
-        """Look into the descriptions of classes, ``{class_path: ..., init_args: ...}``; leave other values alone."""
+        """Look into the descriptions of classes, ``{class_path: ..., init_args: ...}``; skip other values."""
         if key in self.class_groups and not isinstance(value, dict | str | None):
             raise UserError(f"{file}: `{key}` (={value!r}) must name a class: class_path and init_args")
         for description in value if isinstance(value, list) else [value]:
@@ -259,7 +259,7 @@ class LabParser(LightningArgumentParser):
         except ImportError as error:
             if error.name and not module.startswith(error.name):
                 return f"{said} not there: {module} cannot be imported: {error}"
-            return f"{said} not there: {module} is not installed, nor a file beside the experiment or here"
+            return f"{said} not there: {module} is not installed, nor a file next to the experiment or here"
         except AttributeError:
             offer = nearest(name, [*names, *_classes_of(sys.modules[module])])
             return f"{said} not there: {module} has no {name!r}{offer}"
@@ -269,7 +269,7 @@ class LabParser(LightningArgumentParser):
             return None
         if base is Unit:
             return (
-                f"{said} no Unit: a torch.nn.Module that can be built of the number of channels alone, such as "
+                f"{said} no Unit: a torch.nn.Module that can be built from only the number of channels, such as "
                 "`def __init__(self, channels: int, factor: float = 1.0)`"
             )
         return f"{said} not derived from {_public(base)}; derive it from that"

@@ -81,7 +81,7 @@ def _require_one_start(command: str, settings: Namespace) -> None:
     if settings.ckpt_path and settings.weights:
         raise UserError("--weights and --ckpt_path are both given, and only one can fill the net; leave one out")
     if settings.resume and (command != "fit" or settings.ckpt_path):
-        raise UserError("--resume finds the checkpoint that fit goes on from; give it to fit, without --ckpt_path")
+        raise UserError("--resume finds the checkpoint to resume from; give it to fit, without --ckpt_path")
     run_id = settings.run_id
     if run_id is None:
         return

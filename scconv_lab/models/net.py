@@ -14,7 +14,7 @@ class Net(nn.Module):
     """An image classifier.
 
     The law: ``Net(num_classes, *, ...)`` maps (B, 3, H, W) to logits (B, num_classes). A net is always built plain;
-    units reach it by `scconv_lab.surgery` alone.
+    only `scconv_lab.surgery` puts units into it.
     """
 
 

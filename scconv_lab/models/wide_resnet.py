@@ -80,7 +80,7 @@ class PreActBlock(nn.Module):
     """A pre-activation basic block: norm, ReLU, 3x3, norm, ReLU, 3x3, plus the input.
 
     Where the shape changes, a 1x1 convolution of the first ReLU's output takes the place of the input. It stands in
-    ``downsample``, so that the block's own convolutions are ``conv1`` and ``conv2`` alone.
+    ``downsample``, so that the block's own convolutions are only ``conv1`` and ``conv2``.
 
     Args:
         in_channels: Channels of the input.

@@ -29,7 +29,7 @@ _OF_A_FIT: dict[str, type] = {
 
 
 class VerifiedCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint to a temporary file, syncs it and renames it, with its SHA-256 beside; reads what matches.
+    """Writes a checkpoint to a temporary file, syncs and renames it, with its SHA-256 next to it; reads what matches.
 
     ``x.ckpt.sha256`` is a line as sha256sum writes it. While a new file takes the place of an old one it has a line for
     each, so that a process killed at any moment leaves no file that does not match; ``last.ckpt`` moves to

@@ -1,4 +1,4 @@
-"""The rows of metrics that a run has logged, kept beside W&B's own files so that a later process can log them again."""
+"""Rows of metrics that a run has logged, kept next to W&B's own files so that a later process can log them again."""
 
 import json
 from collections.abc import Mapping

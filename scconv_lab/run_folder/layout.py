@@ -12,7 +12,7 @@ SWEEPS = "sweeps"
 EVALUATIONS = "evaluations"
 """Folder in it of what was found for weights that lie in no run's folder."""
 REPLACED = "replaced"
-"""Folder beside the runs of sweeps for those that were run again."""
+"""Folder next to the runs of sweeps, for those that were run again."""
 CHECKPOINTS = ("last.ckpt", "previous.ckpt")
 """Checkpoints that a run is resumed from, newest first; best.ckpt may be far older."""
 

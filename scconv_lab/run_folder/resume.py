@@ -183,6 +183,6 @@ def _last_good(folder: Path, config: dict[str, Any], defaults: Mapping[str, Any]
     if bad:
         raise UserError(
             f"no checkpoint of {folder} can be resumed: {'; '.join(why)}; start anew without --resume, "
-            "or from the weights alone by `--weights` and best.ckpt"
+            "or from only the weights by `--weights` and best.ckpt"
         )
     return Earlier(folder)

@@ -1,4 +1,4 @@
-"""Which code a run's result depends on, as hashes of its sources: two edits differ, a new commit alone does not."""
+"""Which code a run's result depends on, as hashes of its sources: two edits differ, a new commit does not."""
 
 import ast
 import hashlib

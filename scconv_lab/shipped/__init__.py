@@ -7,7 +7,7 @@ from itertools import dropwhile
 from pathlib import Path
 
 FOLDERS = ("configs", "experiments")
-"""The folders that come with the package; a wheel has them beside this file."""
+"""The folders that come with the package; a wheel has them next to this file."""
 _NAMED = 3
 _used: dict[Path, bool] = {}
 

@@ -1,1 +1,1 @@
-"""Many runs of one question: launched, gone on with, and told apart."""
+"""Launches, resumes and compares the runs of a sweep."""

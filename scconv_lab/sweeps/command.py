@@ -16,9 +16,9 @@ from scconv_lab.terminal.command_parser import CommandParser
 from scconv_lab.terminal.loading import loading
 
 _EPILOG = """\
-What is done is not done again, what was interrupted goes on, what failed is tried once more, and what an edited file
-adds is run: runs are told apart by what their results depend on. All arms are parsed and their nets built before
-anything starts. Ctrl-C ends the runs with a checkpoint, a second one kills them.
+Run the command again to resume what was interrupted, to retry once what failed, or to run what an edited file adds;
+what is done stays done. Two runs are one if all that their results depend on is the same. All arms are parsed and
+their nets built before anything starts. Ctrl-C ends the runs with a checkpoint, a second one kills them.
 
 examples:
   scconv-lab sweep experiments/sweeps/table1.yaml --config configs/scale/quick.yaml

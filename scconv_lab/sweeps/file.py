@@ -23,7 +23,7 @@ class Resources:
 
     Args:
         gpus: Processes of a run, each on a GPU of its own; None leaves that to `trainer.devices`.
-        runs_per_gpu: Runs that share a GPU, of those that need one alone.
+        runs_per_gpu: Runs that share a GPU, where each needs no more than one.
         minutes: The time limit of a SLURM job.
     """
 
@@ -74,7 +74,7 @@ def read_sweep(path: Path) -> SweepFile:
 
     Keys: ``name``; ``experiment``, the file that all runs start from; ``grid``, axes to be combined, each a list of
     values of a dotted key or named settings, ``{label: {key: value}}``; ``seeds``, a list; and as needed ``exclude``, a
-    list of conditions; ``include``, named settings beside the grid; ``resources`` (see `Resources`); ``rules``, a list
+    list of conditions; ``include``, named settings outside the grid; ``resources`` (see `Resources`); ``rules``, a list
     of ``{when: condition, resources: ..., keys: ...}``; ``slurm``, options of sbatch; ``early_stop`` (see `EarlyStop`).
     Files are named relative to this one.
 

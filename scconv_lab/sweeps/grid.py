@@ -56,7 +56,7 @@ def expand(sweep: SweepFile, *, configs: Sequence[Path] = (), overrides: Keys | 
     for index, condition in enumerate(sweep.exclude):
         if index not in used:
             raise UserError(
-                f"{sweep.path}: `exclude[{index}]` (={dict(condition)!r}) matches no arm; mend or remove it"
+                f"{sweep.path}: `exclude[{index}]` (={dict(condition)!r}) matches no arm; correct or remove it"
             )
     kept += [({"arm": label}, [keys]) for label, keys in sweep.include.items()]
     if not kept:
@@ -65,7 +65,7 @@ def expand(sweep: SweepFile, *, configs: Sequence[Path] = (), overrides: Keys | 
     for index, rule in enumerate(sweep.rules):
         if not any(_holds(sweep, rule.when, labels) for labels, _ in kept):
             raise UserError(
-                f"{sweep.path}: `rules[{index}].when` (={dict(rule.when)!r}) matches no arm; mend or remove it"
+                f"{sweep.path}: `rules[{index}].when` (={dict(rule.when)!r}) matches no arm; correct or remove it"
             )
     names = [arm.name for arm in arms]
     for name in names:

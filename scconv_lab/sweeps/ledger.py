@@ -1,4 +1,4 @@
-"""What has become of each run, told from its folder alone, so that every launcher on every machine sees the same."""
+"""What has become of each run, read only from its folder, so that every launcher on every machine sees the same."""
 
 import signal
 from collections import deque
@@ -98,7 +98,7 @@ def prepare(run: Run) -> Path:
 
 
 def run_file(run: Run) -> Path:
-    """Where `prepare` writes; ``scconv-lab fit --config`` this file runs, or goes on with, the run."""
+    """Where `prepare` writes; ``scconv-lab fit --config`` this file starts or resumes the run."""
     return run.files.launched
 
 

@@ -174,11 +174,11 @@ class Local:
             environment, threads = {"OMP_NUM_THREADS": str(self.threads)}, self.threads
         process = worker.start(arguments, log=log, environment=environment, threads=threads)
         self._jobs.append(Job(run, process, slots, place))
-        self.board.tell(run, "goes on" if state == "interrupted" else "starts")
+        self.board.tell(run, "resumes" if state == "interrupted" else "starts")
         return True
 
     def _end(self, job: Job) -> None:
-        worker.kill(job.process)  # what it may have left behind
+        worker.kill(job.process)  # what it may have left running
         run, code = job.run, job.process.exitcode
         job.slots.give_back(job.place)
         if code == BUSY:
@@ -204,7 +204,7 @@ class Local:
         elif code in ledger.ENDED_IN_ORDER:
             self.board.tell(run, "interrupted", why_ended(code))
             if not self._asked:
-                self._waiting.append(run)  # somebody ended this one alone
+                self._waiting.append(run)  # somebody ended only this one
         else:
             self.board.tell(run, "fails", f"{why_ended(code)}; it is tried once more")
             self._waiting.append(run)

@@ -107,7 +107,7 @@ def _for_a_sweep(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def launched(run: Run) -> dict[str, Any]:
-    """What the file of a run that is launched holds: it goes on with what is there."""
+    """What the file of a run that is launched holds: the run resumes what is there."""
     return {**run.config, "run_id": run.id, "resume": "auto"}
 
 

@@ -18,7 +18,7 @@ from scconv_lab.sweeps.resolve import Run
 from scconv_lab.sweeps.script import own_command
 
 FOLDER = "slurm"
-"""Folder of scripts, lists of runs and what the scripts print, beside the folders of the runs."""
+"""Folder of scripts, lists of runs and what the scripts print, next to the folders of the runs."""
 MOST_RESTARTS = 50
 """A job is not started again more often than this: one that never comes to a checkpoint would be for ever."""
 _WARNING_S, _TO_END_S = 120, 90
@@ -119,7 +119,7 @@ class _Needs:
 def scripts(runs: Iterable[Run], name: str, options: Options, when: datetime) -> list[ArrayJob]:
     """Write the script of each array job.
 
-    Every run has the GPUs of its job to itself: ``resources.runs_per_gpu`` is not heeded. Nor are runs stopped early.
+    Every run has the GPUs of its job to itself: ``resources.runs_per_gpu`` is ignored. Nor are runs stopped early.
 
     Args:
         runs: What is to be run.

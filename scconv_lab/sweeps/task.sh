@@ -1,4 +1,4 @@
-# What each task of the array does: one run, until it is done, has failed too often, or is to go on in another job.
+# What each task of the array does: one run, until it is done, has failed too often, or has to resume in another job.
 # Every process that it starts is of this job, and ends with it.
 
 IFS=$'\t' read -r folder by_hand < <(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$list")
@@ -27,7 +27,7 @@ requeue() {
     say "was started again $most_restarts times, which is the limit; scconv-lab sweep submits it anew"
     exit 1
   fi
-  say "goes on in a new job: $1"
+  say "resumes in a new job: $1"
   scontrol requeue "$job" || exit 1
   exit 0
 }

@@ -1,4 +1,4 @@
-"""One run in a process of its own, forked from one that has the imports behind it."""
+"""One run in a process of its own, forked from one that has done the imports."""
 
 import multiprocessing
 import os
@@ -42,9 +42,9 @@ def start(arguments: Sequence[str], *, log: Path, environment: Mapping[str, str]
     """Run ``scconv-lab`` as a process group of its own that ends with this process, and write what it prints to a log.
 
     Args:
-        arguments: Behind ``scconv-lab``.
+        arguments: Those after ``scconv-lab``.
         log: A file that is appended to.
-        environment: Variables beside this process's.
+        environment: Variables in addition to this process's.
         threads: CPU threads, where the run's configuration names none; None is torch's choice.
     """
     process = _context().Process(target=_work, args=(own_command(), list(arguments), log, dict(environment), threads))

@@ -31,7 +31,7 @@ def checkpoints(
 
     Args:
         folder: Where they go.
-        save_every: Steps after which ``last.ckpt`` is written within an epoch too; None: behind each epoch alone.
+        save_every: Steps after which ``last.ckpt`` is written within an epoch too; None: only after each epoch.
         bad: Files that are set aside, as ``x.ckpt.bad``.
         configuration: What the run is made from, of plain values; the checkpoints keep it.
     """
@@ -40,11 +40,11 @@ def checkpoints(
 
 
 class LastCheckpoint(Checkpoint):
-    """Writes the checkpoint that a fit goes on from: behind each epoch, every so many steps, and when asked to stop.
+    """Writes the checkpoint to resume from: after each epoch, every so many steps, and when asked to stop.
 
     On SIGINT, SIGTERM or SIGUSR1 (see `SignalWatch`) the fit ends by `Stopped` with the step, or, where the last step
     of an epoch or a validation is under way, with the epoch; of several processes all at the same step, within ten.
-    Lightning cannot go on exactly from a step with gradients being accumulated or a validation behind it, nor, with
+    Lightning cannot resume exactly from a step with gradients being accumulated or a validation after it, nor, with
     ``max_steps``, from an epoch's end; there the next step's end is taken.
 
     Args:
@@ -68,7 +68,7 @@ class LastCheckpoint(Checkpoint):
                 set_aside(path)
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over the signals, for which Lightning registers behind on_fit_start."""
+        """Take over the signals, for which Lightning registers after on_fit_start."""
         self._signals.take(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -182,7 +182,7 @@ class Classifier(LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Give the loggers the epoch's loss before the epoch's checkpoint is written; `log` would do so behind it."""
+        """Give the loggers the epoch's loss before the epoch's checkpoint is written; `log` would do so after it."""
         loss = self.trainer.callback_metrics.get("train/loss")
         if loss is not None:  # of an epoch without a step there is none
             for logger in self.loggers:

@@ -90,7 +90,7 @@ class Console(Callback):
         _print(trainer, _folded(f"{epoch:<15}", [*shown, f"lr {self._rate:.3g}", f"{seconds:.1f} s"]))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the validation's metrics where it stands alone."""
+        """Print the metrics of a validation outside a fit."""
         self._validated = not trainer.sanity_checking
         if trainer.state.fn == "validate":
             self._print_stage(trainer, "val")

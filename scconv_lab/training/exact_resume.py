@@ -1,4 +1,4 @@
-"""What a checkpoint needs beyond Lightning's own, so that a run goes on as if it had not been stopped."""
+"""What a checkpoint needs beyond Lightning's own, so that a run resumes as if it had not been stopped."""
 
 import random
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class ExactResume(Callback):
     are tensors and plain ones, so that the checkpoint loads with weights_only.
 
     Args:
-        configuration: What the run is made from, kept in its checkpoints so that another run's are told apart.
+        configuration: What the run is made from, kept in its checkpoints, so that another run's are recognised.
     """
 
     def __init__(self, configuration: dict[str, Any] | None = None) -> None:
@@ -32,7 +32,7 @@ class ExactResume(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Gather the state of every process; all of them come here."""
         epoch = trainer.fit_loop.epoch_progress.current.state_dict()
-        within = epoch["started"] > epoch["processed"]  # behind an epoch the metrics wait to be reset
+        within = epoch["started"] > epoch["processed"]  # after an epoch the metrics wait to be reset
         own = {"generators": generators(), "metrics": metrics(pl_module) if within else {}}
         checkpoint["configuration"] = self.configuration
         checkpoint["processes"] = _gather(own, trainer.world_size)
@@ -73,7 +73,7 @@ def torch_generators() -> Plain:
     """The state of torch's generators, of the CPU and of the GPU in use: what a net draws from; microseconds."""
     return {
         "torch": torch.get_rng_state(),
-        # of the device in use alone: asking for the others' would start them
+        # only of the device in use: asking for the others' would start them
         "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
     }
 
@@ -96,7 +96,7 @@ def set_torch_generators(state: Plain) -> None:
 
 @contextmanager
 def drawing_as(state: Plain) -> Iterator[None]:
-    """Set torch's generators to a state within, and back behind."""
+    """Use a state of torch's generators inside the block; restore the old one afterwards."""
     before = torch_generators()
     set_torch_generators(state)
     try:

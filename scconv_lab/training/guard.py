@@ -88,7 +88,7 @@ class FiniteGuard(Callback):
         )
 
     def _skip(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        optimizer.zero_grad(set_to_none=True)  # what has no gradient is left alone: no momentum, no weight decay
+        optimizer.zero_grad(set_to_none=True)  # without a gradient nothing changes: no momentum, no weight decay
         for buffer, before in zip(pl_module.buffers(), self._before["buffers"], strict=True):
             buffer.copy_(before)
         set_metrics(pl_module, self._before["metrics"])
@@ -109,7 +109,7 @@ class FiniteGuard(Callback):
         """Refuse to keep a weight that is not finite."""
         if bad := names_of_nonfinite(checkpoint["state_dict"]):
             raise DivergedError(
-                f"{bad[0]} and {len(bad) - 1} other weights are not finite behind step {trainer.global_step}; "
+                f"{bad[0]} and {len(bad) - 1} other weights are not finite after step {trainer.global_step}; "
                 "no checkpoint was written, and those that are there are from before"
             )
 

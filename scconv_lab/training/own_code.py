@@ -1,4 +1,4 @@
-"""Finds classes of one's own: units, nets, data modules and callbacks in files beside an experiment."""
+"""Finds classes of one's own: units, nets, data modules and callbacks in files next to an experiment."""
 
 import importlib.util
 import os

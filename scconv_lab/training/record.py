@@ -1,4 +1,4 @@
-"""What a run leaves behind beside its checkpoints: its name, its folder's files, and what it logs before it starts."""
+"""What a run leaves besides its checkpoints: its name, its folder's files, and what it logs before it starts."""
 
 import dataclasses
 import inspect
@@ -59,7 +59,7 @@ class RunRecord(Callback):
         run_dir: The run's folder.
         config: The resolved configuration, of plain values.
         measure_cost: Whether a fit starts with measuring.
-        resumed_at: The step that an earlier process of the run is gone on with from; None for a new run.
+        resumed_at: Step to resume from; None for a new run.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ _MOST_REHEARSED = 10_000  # moves, a fraction of a second
 
 
 def watched(schedule: LRScheduler) -> str | None:
-    """The metric that a schedule watches; None if it follows the time alone.
+    """The metric that a schedule watches; None if it follows only the time.
 
     Lightning's ReduceLROnPlateau names its ``monitor``; torch's watches val/loss where its ``mode`` is "min", and
     val/acc1 where it is "max".

@@ -26,9 +26,9 @@ from scconv_lab.shipped import typed
 from scconv_lab.training.server_check import answers
 
 ANSWER_TIMEOUT = 10.0
-"""Seconds that a W&B server may take to show that it is there, before the run goes on offline."""
+"""Seconds that a W&B server may take to answer at all, before the run continues offline."""
 INIT_TIMEOUT = 15.0
-"""Seconds that one which is there may take to give a run, before it goes on offline."""
+"""Seconds that one that answers may take to give a run, before the run continues offline."""
 FINISH_TIMEOUT = 30.0
 """Seconds that the last uploads may take; W&B's own process takes up to 15 more to give up a dead server."""
 ARTIFACT_TIMEOUT = 5.0
@@ -65,13 +65,13 @@ def _surviving(method: Callable[..., None]) -> Callable[..., None]:
                 method(self, *args, **kwargs)
             except _GONE as error:
                 self.lost = True
-                print(f"W&B      its process is gone ({type(error).__name__}); the run goes on", flush=True)
+                print(f"W&B      its process is gone ({type(error).__name__}); the run continues", flush=True)
 
     return call
 
 
 class _SurvivingLogger(lightning.pytorch.loggers.WandbLogger):
-    """Lets a run go on without its record where W&B's own process is gone."""
+    """Lets a run continue without its record where W&B's own process is gone."""
 
     lost = False
 
@@ -106,7 +106,7 @@ class WandbLogger(_SurvivingLogger):
         id: W&B's id of the run; None draws a new one.
         save_dir: Folder that receives W&B's own; None is the run's folder, and "runs" outside the command line.
         mode: "auto" is WANDB_MODE where that is set, and "online" otherwise. An online run without an API key
-            (WANDB_API_KEY, or what `wandb login` wrote), or whose server does not answer within 10 seconds, goes on
+            (WANDB_API_KEY, or what `wandb login` wrote), or whose server does not answer within 10 seconds, continues
             offline. One whose server is lost later has 30 seconds at its end to upload the rest; what is left then
             lies in its folder, for `wandb sync`.
     """
@@ -214,7 +214,7 @@ class WandbLogger(_SurvivingLogger):
     def go_on_with(self, history: History, *, before: int | None) -> None:
         """Log an earlier process's rows again, of the steps below ``before``, and keep a file of those to come.
 
-        Of several offline records of one run the server keeps the last alone (wandb #3841), so that one holds them all.
+        Of several offline records of one run the server keeps only the last (wandb #3841), so that one holds them all.
         """
         for row in history.restart(self.experiment.id, before):
             self.log_metrics(*row)

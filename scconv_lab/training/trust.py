@@ -23,7 +23,7 @@ def require_trusted(description: Any, *, source: str) -> None:
     """
     for key, value in _foreign(description, ""):
         if not isinstance(value, str):
-            raise UserError(f"{source}: `{key}` holds a {type(value).__name__}; a description holds plain values alone")
+            raise UserError(f"{source}: `{key}` holds a {type(value).__name__}; a description holds only plain values")
         packages = _packages(key.removesuffix(".class_path"))
         allowed = f"only classes of {', '.join(packages)} there" if packages else "no code there"
         raise UserError(

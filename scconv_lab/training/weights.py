@@ -63,7 +63,7 @@ def _places_of_units(names: Iterable[str]) -> list[str]:
 
 
 def _as_surgery_names_the_rest(tensors: dict[str, Tensor], report: SurgeryReport) -> dict[str, Tensor]:
-    """Call what stood at a site "conv" or "norm" within it, where units were inserted beside it."""
+    """Call what stood at a site "conv" or "norm" within it, where units were inserted next to it."""
     if report.action == "replace":
         return tensors
     kept = "norm" if report.action == "insert_before_norm" else "conv"

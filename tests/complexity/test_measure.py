@@ -4,7 +4,7 @@ import copy
 import os
 import subprocess
 import sys
-import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,42 +23,60 @@ TRAINING = Case("fp32", "eager", "training", 4)
 COMPILED = [Case("fp32", "compiled", "inference", 2), Case("fp32", "compiled", "training", 2)]
 
 
-class Sleeper(nn.Module):
-    """Takes a known time."""
+class Clock:
+    """Seconds that pass only while a `Timed` runs; sums of powers of two are exact."""
 
-    def __init__(self, seconds: float):
+    now = 0.0
+
+
+class Timed(nn.Module):
+    """Takes a known time, which grows by ``more`` with each call."""
+
+    def __init__(self, seconds: float, more: float = 0.0):
         super().__init__()
-        self.seconds = seconds
+        self.seconds, self.more = seconds, more
         self.weight = nn.Parameter(torch.ones(1000, 2))
-        self.calls = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        time.sleep(self.seconds)
+        Clock.now += self.seconds
+        self.seconds += self.more
         return x.flatten(1)[:, :1] * self.weight[0]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(module, "_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_SECONDS", 1 / 8)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    monkeypatch.setattr(Clock, "now", 0.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: Clock.now))
 
 
 @pytest.mark.parametrize("case", [INFERENCE, TRAINING], ids=str)
-def test_times_are_those_of_a_step(case):
-    taken = measure(Sleeper(0.02), (3, 2, 2), case, device=CPU)
+def test_times_are_those_of_a_step(case, clock):
+    taken = measure(Timed(1 / 64), (3, 2, 2), case, device=CPU)
     assert taken.case == case
-    assert 20 < taken.p50_ms < 40
-    assert taken.p50_ms <= taken.p95_ms
-    assert 0 <= taken.iqr_ms < 20
-    assert taken.images_per_s == pytest.approx(1e3 * case.batch_size / taken.p50_ms)
-    assert taken.runs >= 10
+    assert (taken.p50_ms, taken.p95_ms, taken.iqr_ms) == (1e3 / 64, 1e3 / 64, 0)
+    assert taken.images_per_s == 64 * case.batch_size
+    assert taken.runs == 10
     assert dict.fromkeys(taken.figures()) == dict.fromkeys(
         ["p50_ms", "p95_ms", "iqr_ms", "images_per_s", "peak_memory_mb", "runs"]
     )
     assert str(case) in str(taken)
 
 
-def test_a_short_step_runs_until_the_time_is_up():
-    assert measure(Sleeper(0), (3, 2, 2), INFERENCE, device=CPU).runs > 100
+def test_a_short_step_runs_until_the_time_is_up(clock):
+    assert measure(Timed(1 / 1024), (3, 2, 2), INFERENCE, device=CPU).runs == 128
+
+
+def test_the_figures_are_quantiles_of_the_runs_after_those_to_warm_up(clock):
+    """Steps of 1, 2, ... units of 1/1024 s: the first three warm up, and 4 to 16 take 130 of them."""
+    taken = measure(Timed(1 / 1024, more=1 / 1024), (3, 2, 2), INFERENCE, device=CPU)
+    assert taken.runs == 13
+    units = [1.024 * value for value in (taken.p50_ms, taken.p95_ms, taken.iqr_ms)]
+    assert units == pytest.approx([10, 15.4, 6])
 
 
 def test_memory_holds_weights_momentum_and_gradients():

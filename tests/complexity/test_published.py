@@ -1,6 +1,6 @@
 """Whole nets against numbers that others have published, or that follow from the paper's equations.
 
-"M" and "G" are millions and milliards; MACs are the paper's "FLOPs".
+"M" and "G" are millions and billions; MACs are the paper's "FLOPs".
 """
 
 from functools import partial

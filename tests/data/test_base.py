@@ -1,7 +1,6 @@
 """What holds for every data set, seen through the smallest one."""
 
 import os
-from types import SimpleNamespace
 
 import lightning.pytorch as pl
 import pytest
@@ -9,13 +8,7 @@ import torch
 
 from scconv_lab.data import CIFAR10, CIFAR100, IGNORE_INDEX, Digits, FashionMNIST, ImageFolder
 from scconv_lab.errors import UserError
-
-
-def digits(stage="fit", *, world_size=1, rank=0, **kwargs):
-    data = Digits(**kwargs)
-    data.trainer = SimpleNamespace(world_size=world_size, global_rank=rank)
-    data.setup(stage)
-    return data
+from tests.data.samples import digits, looks
 
 
 def labels_of(loader):
@@ -94,14 +87,6 @@ def test_split_is_disjoint_complete_and_the_same_under_any_run_seed(monkeypatch)
     assert len(val) == 240
     assert sorted(train + val) == list(range(1437))
     assert digits(split_seed=1).val_set.indices != val
-
-
-def looks(data, indices, epoch):
-    """Training images of the samples `indices` in one epoch, in that order."""
-    loader = data.train_dataloader()
-    loader.sampler.set_epoch(epoch)
-    seeds = dict(loader.sampler)
-    return loader.collate_fn([loader.dataset[index, seeds[index]] for index in indices])[0]
 
 
 def epoch_order(data, epoch):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from scconv_lab.data import ImageFolder
 from scconv_lab.errors import UserError
-from tests.data.test_base import looks
+from tests.data.samples import looks
 
 
 @pytest.fixture

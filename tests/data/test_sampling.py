@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from scconv_lab.data.sampling import EpochSampler, Keyed, ResumableLoader, drawing_from
-from tests.data.test_base import digits, looks
+from tests.data.samples import digits, looks
 
 
 def batches(loader, epoch=0):

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -199,9 +198,9 @@ class TestGPUs:
         assert gpus.state == state
         assert "torch sees none" in gpus.found
 
-    @pytest.mark.parametrize("script", ["echo 'NVIDIA-SMI has failed' >&2; exit 9", "exit 0", "exec sleep 20"])
+    @pytest.mark.parametrize("script", ["echo 'NVIDIA-SMI has failed' >&2; exit 9", "exit 0", "exec sleep 600"])
     def test_a_driver_that_does_not_answer(self, script: str, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(machine, "_PATIENCE_S", 0.5)
+        monkeypatch.setattr(machine, "_PATIENCE_S", 0.5 if "sleep" in script else 60)
         program("nvidia-smi", script)
         self.seen = 0
         assert [check.state for check in machine.gpus(None)] == ["fail", "skip"]
@@ -212,11 +211,11 @@ class TestGPUs:
     [
         ("echo 'gpu* up 4'; echo 'cpu up 10'", "ok", "partitions gpu*, cpu"),
         ("echo 'slurm_load_partitions: Unable to contact slurm controller' >&2; exit 1", "warn", "Unable to contact"),
-        ("exec sleep 20", "warn", "nothing within"),
+        ("exec sleep 600", "warn", "nothing within"),
     ],
 )
 def test_slurm(script: str, state: str, found: str, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(machine, "_PATIENCE_S", 0.5 if "sleep" in script else 60)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     with monkeypatch.context() as without:
         without.setenv("PATH", "")
@@ -255,17 +254,16 @@ class TestServer:
     def key(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setattr(tracking, "_PATIENCE_S", 0.5)
 
     @pytest.mark.parametrize(("behaviour", "state"), [("answer", "ok"), ("silent", "warn"), ("fail", "warn")])
     def test_one_that_is_silent_is_not_waited_for(
         self, behaviour: Any, state: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """It would stay silent until this test closes it."""
+        monkeypatch.setattr(tracking, "_PATIENCE_S", 0.5 if behaviour == "silent" else 60)
         with WandbServer(behaviour) as server:
             monkeypatch.setattr("scconv_lab.training.tracking.server", lambda: server.url)
-            start = time.monotonic()
             check = tracking.wandb()
-        assert time.monotonic() - start < 5
         assert check.state == state
         assert server.url in check.found
 

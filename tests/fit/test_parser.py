@@ -1,36 +1,13 @@
 """What the command line and the experiment files may say, against the keys that the lab really declares."""
 
 import re
-from contextlib import suppress
 
 import pytest
 
-from scconv_lab.config import expand_arguments
 from scconv_lab.errors import UserError
-from scconv_lab.fit.lab_cli import LabCLI
+from tests.fit.unbuilt import UnbuiltCLI
 
 BASELINE = ["--config", "experiments/baseline.yaml"]
-
-
-class _DeclaredError(Exception):
-    """Every key is declared, and nothing is parsed yet."""
-
-
-class UnbuiltCLI(LabCLI):
-    """Declares the keys of every command once, parses as often as asked, and builds nothing."""
-
-    def __init__(self):
-        with suppress(_DeclaredError):
-            super().__init__([], experiment=None)
-
-    def parse_arguments(self, parser, args):
-        raise _DeclaredError
-
-    def parse(self, *arguments):
-        """Give the settings of one command: the words of a command line, from the repository's root."""
-        expanded, _ = expand_arguments(arguments)
-        super().parse_arguments(self.parser, expanded)
-        return self.config[arguments[0]]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """Plain ResNets that meet a budget: the search, its counts, and what it refuses."""
 
-import time
-
 import pytest
 import torch
 
@@ -104,12 +102,16 @@ def test_within_a_thousandth_the_ratio_is_kept():
     assert nearest_widths(sum, (10, 10), 201) in [(100, 101), (101, 100)]
 
 
-def test_the_search_is_determined_and_quick():
+def test_the_search_is_determined_and_counts_few_nets():
+    counted = []
+
+    def cost(widths):
+        counted.append(widths)
+        return Geometry(True, (3, 4, 6, 3), "cifar", 100).params(widths)
+
     search = {"base": (64, 128, 256, 512), "budget": 14_678_500}
-    cost = Geometry(True, (3, 4, 6, 3), "cifar", 100).params
-    start = time.perf_counter()
     first = nearest_widths(cost, **search)
-    assert time.perf_counter() - start < 5
+    assert len(counted) < 1000
     assert nearest_widths(cost, **search) == first
 
 

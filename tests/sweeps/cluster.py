@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.training.test_faults import alive
+from tests.training.processes import alive
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 # `hi` takes the place of `lo`, whose jobs are warned and have a while to end; nothing is accounted, nothing confined
@@ -90,18 +90,18 @@ class Cluster:
         self("slurmctld", "-c")
         for node in ("n1", "n2"):
             self("slurmd", "-N", node)
-        wait_for(lambda: self.nodes() == {"n1": "idle", "n2": "idle"}, "both nodes", seconds=60)
+        wait_for(lambda: self.nodes() == {"n1": "idle", "n2": "idle"}, "both nodes", seconds=120)
 
     def end(self) -> None:
         """End every job, and then the daemons."""
         with suppress(AssertionError):  # a cluster that did not start has none
             self("scancel", "--user=root")
-            wait_for(lambda: self.jobs() == {}, "the end of every job", seconds=60)
+            wait_for(lambda: self.jobs() == {}, "the end of every job", seconds=120)
         files = [self.folder / f"{name}.pid" for name in ("slurmd.n1", "slurmd.n2", "slurmctld", "munge")]
         daemons = [int(file.read_text()) for file in files if file.exists()]
         for daemon in daemons:
             os.kill(daemon, signal.SIGTERM)
-        wait_for(lambda: not any(map(alive, daemons)), "the end of the daemons", seconds=60)
+        wait_for(lambda: not any(map(alive, daemons)), "the end of the daemons", seconds=120)
 
     def __call__(self, *command: str) -> str:
         """What a command of SLURM answers."""

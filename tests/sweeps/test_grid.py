@@ -220,7 +220,10 @@ def test_exclude_takes_out_what_all_of_a_condition_holds_for(tmp_path: Path, exc
         ("exclude: [{}]", "`exclude` leaves no arm; remove a condition"),
         ("rules: [{when: {a: 9}}]", "`a` has no '9'"),
         ("rules: [{when: {aa: 1}}]", "names no axis"),
-        ("exclude: [{a: 1}]\nrules: [{when: {a: 1}}]", "`rules[0].when` (={'a': 1}) matches no arm; mend or remove it"),
+        (
+            "exclude: [{a: 1}]\nrules: [{when: {a: 1}}]",
+            "`rules[0].when` (={'a': 1}) matches no arm; correct or remove it",
+        ),
         ("include: {a=1 x b=3: {}}", "two arms have the name 'a=1 x b=3'; rename one"),
     ],
 )

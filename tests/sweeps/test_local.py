@@ -16,8 +16,8 @@ import pytest
 
 from tests.runs import REPOSITORY, command_environment, new_workspace
 from tests.training import processes
-from tests.training.processes import wait
-from tests.training.test_faults import alive, require_equal
+from tests.training.checkpoints import require_equal
+from tests.training.processes import alive, left_over, wait
 
 pytestmark = pytest.mark.slow
 
@@ -92,20 +92,8 @@ def folders(here: Path) -> dict[tuple[str, int], Path]:
     return found
 
 
-def left_over(here: Path) -> list[str]:
-    """Processes that work in a folder, but those that are about to be gone."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").resolve().is_relative_to(here) and alive(int(process.name)):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return found
-
-
 def require_nothing_left(here: Path) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while left_over(here) and time.monotonic() < until:
         time.sleep(0.2)
     assert left_over(here) == []
@@ -122,9 +110,7 @@ def test_a_sweep_does_what_is_missing_and_no_more(here: Path) -> None:
     done = folders(here)
     before = {path: path.stat().st_mtime_ns for path in here.glob("runs/**/*") if path.is_file()}
 
-    began = time.monotonic()
     output = sweep(here, *one)
-    assert time.monotonic() - began < 60
     assert "sweep    small, 4 runs: 4 done\n" in output
     assert events(output, "starts") == []
     assert {path: path.stat().st_mtime_ns for path in here.glob("runs/**/*") if path.is_file()} == before
@@ -229,9 +215,9 @@ def test_arms_that_fail_leave_the_others_alone_and_say_why(here: Path) -> None:
         assert "log.txt ends in" in summary
         assert why in summary
     again = sweep(here, "--set", "trainer.max_epochs=1", code=1)
-    assert events(again, "starts") + events(again, "goes on") == []
+    assert events(again, "starts") + events(again, "resumes") == []
     again = sweep(here, "--set", "trainer.max_epochs=1", "--retry-failed", "--only", "arm=nan", code=1)
-    assert [arm for arm, _ in events(again, "goes on")] == ["nan", "nan"]
+    assert [arm for arm, _ in events(again, "resumes")] == ["nan", "nan"]
 
 
 def test_two_launchers_never_run_a_run_twice(here: Path) -> None:
@@ -262,7 +248,7 @@ def test_gpus_are_divided(here: Path) -> None:
 
 
 def test_a_run_of_two_processes_and_an_end_in_order(here: Path) -> None:
-    """Ctrl-C ends it with a checkpoint, and the same command goes on to the end."""
+    """Ctrl-C ends it with a checkpoint, and the same command resumes it."""
     two = [
         "--config",
         "configs/hardware/ddp_cpu.yaml",
@@ -279,10 +265,10 @@ def test_a_run_of_two_processes_and_an_end_in_order(here: Path) -> None:
     os.kill(launcher.process.pid, signal.SIGINT)
     code, output, error = launcher.result(timeout=60)
     assert (code, error) == (130, "")
-    assert "ended by SIGINT: 1 interrupted; the same command goes on" in output
+    assert "ended by SIGINT: 1 interrupted; the same command resumes it" in output
     require_nothing_left(here)
     output = sweep(here, *two)
-    assert events(output, "goes on") == [("S", "1")]
+    assert events(output, "resumes") == [("S", "1")]
     assert "resume   step " in log.read_text()
     assert json.loads((log.parent / "results.json").read_text())["steps"] > 0
     assert len(list(log.parent.glob("wandb/offline-run-*"))) == 2

@@ -19,7 +19,7 @@ from scconv_lab.sweeps.grid import expand
 from scconv_lab.sweeps.resolve import Run, resolve
 from tests.runs import REPOSITORY, command_environment
 from tests.sweeps.cluster import Cluster, cluster, wait_for, why_not
-from tests.sweeps.test_local import left_over
+from tests.training.processes import left_over
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)
 SWEEP = """\
@@ -429,7 +429,7 @@ def there(real: Cluster, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setenv(name, value)
     yield workspace
     monkeypatch.chdir("/")
-    wait_for(lambda: not left_over(workspace), "the end of all processes", seconds=30)
+    wait_for(lambda: not left_over(workspace), "the end of all processes", seconds=120)
 
 
 def log(run: Run) -> str:

@@ -1,5 +1,6 @@
 """What two checkpoints differ in."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,20 @@ def differing(ours: Any, theirs: Any, key: str = "") -> list[str]:
     if key.endswith(".current_score"):  # Lightning's ModelCheckpoint forgets it, and decides nothing by it
         return []
     return [] if _short(ours) == _short(theirs) else [key]
+
+
+def require_equal(run: Path, whole: Path) -> None:
+    """Weights, optimizer, schedule, loops, best score, generators and results, to the last bit."""
+    for name in ("last", "best"):
+        ours, theirs = (load(folder / "checkpoints" / f"{name}.ckpt") for folder in (run, whole))
+        for content in (ours, theirs):  # the folder's name is its start, and places and loggers change nothing
+            for place in ("logger", "default_root_dir"):
+                content["configuration"]["trainer"].pop(place, None)
+            for state in content["callbacks"].values():
+                state.pop("dirpath", None)
+        assert differing(ours, theirs) == []
+    results = [json.loads((folder / "results.json").read_text()) for folder in (run, whole)]
+    assert results[0] == results[1]
 
 
 def _short(value: Any) -> Any:

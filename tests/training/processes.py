@@ -61,6 +61,25 @@ def wait(processes: Sequence[BaseProcess], *, timeout: float) -> list[int | None
     return codes
 
 
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def left_over(here: Path) -> list[str]:
+    """Processes that work in a folder, but those that are about to be gone."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").resolve().is_relative_to(here) and alive(int(process.name)):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
 def _run(arguments: list[str], folder: Path, rank: int, environment: dict[str, str], death: Death | None) -> None:
     os.chdir(folder)
     for descriptor, name in ((1, "output"), (2, "errors")):

@@ -11,17 +11,9 @@ from scconv_lab.data import IGNORE_INDEX, Digits
 from scconv_lab.errors import UserError
 from scconv_lab.nn import ScConv
 from scconv_lab.training import Classifier
+from tests.training.fits import SCCONV, classifier
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning")  # memory needs none
-
-NET = {"class_path": "scconv_lab.models.CifarResNet", "init_args": {"depth": 8}}
-SCCONV = {"unit": {"class_path": "scconv_lab.nn.ScConv"}, "sites": "paper", "action": "replace"}
-SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "momentum": 0.9}}
-
-
-def classifier(**changes: Any) -> Classifier:
-    settings: dict[str, Any] = {"num_classes": 10, "image_shape": (3, 8, 8), "optimizer": SGD, "surgery": SCCONV}
-    return Classifier(NET, **settings | changes)
 
 
 def trainer(**changes: Any) -> Trainer:

@@ -1,38 +1,21 @@
 """A fit that is stopped and gone on with ends as one that was not, to the last bit."""
 
 import os
-import random
 import signal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
-from scconv_lab.data import Digits
 from scconv_lab.errors import Stopped
-from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.training import Classifier
-from scconv_lab.training.checkpoint import checkpoints
 from tests.training.checkpoints import differing, load
-from tests.training.test_classifier import classifier
+from tests.training.fits import WARNINGS, fit
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Checkpoint directory:UserWarning"),
-    # of three cores that are not there
-    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
-]
-
-
-class Noise(Callback):
-    """Changes each batch by what all three generators draw, as dropout would."""
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        batch[0].add_(0.1 * torch.rand(()) + 0.1 * random.random() + 0.1 * float(np.random.rand()))
+pytestmark = WARNINGS
 
 
 class SendSignal(Callback):
@@ -46,28 +29,6 @@ class SendSignal(Callback):
         if trainer.global_step + 1 == self.step:
             self.step = 0  # a second signal would end the process at once
             os.kill(os.getpid(), self.signum)
-
-
-def fit(
-    folder: Path, *, ckpt: Path | None = None, extra: tuple[Callback, ...] = (), workers: int = 0, **changes: Any
-) -> Trainer:
-    seed_everything(0, verbose=False)
-    settings: dict[str, Any] = {
-        "accelerator": "cpu",
-        "max_epochs": 3,
-        "logger": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "use_distributed_sampler": False,
-        "num_sanity_val_steps": 0,
-        "plugins": [VerifiedCheckpointIO()],
-        "callbacks": [Noise(), *extra, *checkpoints(folder)],
-    }
-    schedule = {"class_path": "torch.optim.lr_scheduler.CosineAnnealingLR", "init_args": {"T_max": 3}}
-    trainer = Trainer(**settings | changes)
-    data = Digits(batch_size=300, num_workers=workers)
-    trainer.fit(classifier(lr_scheduler=schedule), data, ckpt_path=ckpt, weights_only=True)
-    return trainer
 
 
 def stop_and_go_on(folder: Path, step: int, *, signum: int = signal.SIGTERM, **how: Any) -> Trainer:

@@ -4,7 +4,6 @@
 kills are done.
 """
 
-import json
 import os
 import random
 import shutil
@@ -19,8 +18,8 @@ import pytest
 from scconv_lab.run_folder.checkpoint_io import load_verified
 from tests.full import others_in_full
 from tests.runs import command_environment, new_workspace
-from tests.training.checkpoints import differing, load
-from tests.training.processes import start, wait
+from tests.training.checkpoints import require_equal
+from tests.training.processes import alive, start, wait
 
 pytestmark = pytest.mark.slow
 
@@ -87,20 +86,6 @@ def whole_of_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]
     return whole_run(new_workspace(tmp_path_factory.mktemp("whole") / "two"), 2)
 
 
-def require_equal(run: Path, whole: Path) -> None:
-    """Weights, optimizer, schedule, loops, best score, generators and results, to the last bit."""
-    for name in ("last", "best"):
-        ours, theirs = (load(folder / "checkpoints" / f"{name}.ckpt") for folder in (run, whole))
-        for content in (ours, theirs):  # the folder's name is its start, and places and loggers change nothing
-            for place in ("logger", "default_root_dir"):
-                content["configuration"]["trainer"].pop(place, None)
-            for state in content["callbacks"].values():
-                state.pop("dirpath", None)
-        assert differing(ours, theirs) == []
-    results = [json.loads((folder / "results.json").read_text()) for folder in (run, whole)]
-    assert results[0] == results[1]
-
-
 def kill_and_go_on(seed: int, workspace: Path, whole: tuple[Path, float], processes: int) -> None:
     """Kill once or twice, at a place or a moment that the seed draws, then let the run go on to its end."""
     draw = random.Random(seed)
@@ -141,13 +126,6 @@ def others(first: int) -> list[int]:
     return [int(pid) for pid in children if "scconv-lab" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc for the processes of a run")
 @pytest.mark.parametrize("victim", others_in_full(["first", "second", "first, early"], "second"))
 def test_a_process_that_dies_takes_the_other_down_and_the_run_goes_on(
@@ -170,11 +148,8 @@ def test_a_process_that_dies_takes_the_other_down_and_the_run_goes_on(
         first.wait(timeout=60)
         while alive(second) and time.monotonic() - killed < 60:
             time.sleep(0.1)
-        seconds = time.monotonic() - killed
     assert not alive(second)
     assert first.returncode != 0
-    assert seconds < 60
-    print(f"gone {seconds:.1f} s after the {victim} process")
     codes = wait(start(arguments(2), workspace, processes=2), timeout=240)
     assert codes == [0, 0], output(workspace)
     require_equal(run_of(workspace), whole_of_two[0])

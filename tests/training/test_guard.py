@@ -15,7 +15,9 @@ from scconv_lab.errors import DivergedError
 from scconv_lab.training.guard import FiniteGuard
 from scconv_lab.training.nonfinite_report import names_of_nonfinite
 from tests.training.checkpoints import load
-from tests.training.test_exact_resume import fit, pytestmark  # noqa: F401
+from tests.training.fits import WARNINGS, fit
+
+pytestmark = WARNINGS
 
 
 class Inject(Callback):
@@ -120,7 +122,7 @@ def test_weights_that_overflow_in_a_step_are_not_saved(tmp_path: Path) -> None:
             if trainer.current_epoch == 1:
                 pl_module.get_parameter("net.fc.bias").data[0] = math.inf
 
-    with pytest.raises(DivergedError, match=r"net\.fc\.bias and 0 other weights are not finite behind step 8"):
+    with pytest.raises(DivergedError, match=r"net\.fc\.bias and 0 other weights are not finite after step 8"):
         fit(tmp_path, extra=(Overflow(), FiniteGuard(tmp_path)))
     assert load(tmp_path / "last.ckpt")["global_step"] == 4
 

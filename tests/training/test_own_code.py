@@ -126,7 +126,7 @@ def test_doctor_looks_at_it(write: Write, capsys: pytest.CaptureFixture[str]) ->
         ("surgery", insert("mine_e.pick"), ["'mine_e.pick'", "not a class"]),
         ("surgery", insert("mine_e.Twcie"), ["mine_e has no 'Twcie'", "did you mean 'Twice'"]),
         ("surgery", insert({"class_path": "mine_e.Twcie"}), ["mine_e.yaml", "did you mean 'Twice'"]),
-        ("surgery", insert("yours.Twice"), ["yours is not installed, nor a file beside the experiment"]),
+        ("surgery", insert("yours.Twice"), ["yours is not installed, nor a file next to the experiment"]),
         ("surgery", insert("SRRU"), ["'SRRU'", "did you mean 'SRU'"]),
         ("net", {"class_path": "mine_e.Twice"}, ["mine_e.yaml", "derived from scconv_lab.models.Net"]),
         ("net", "mine_e.Twice", ["derived from scconv_lab.models.Net"]),

@@ -2,8 +2,8 @@
 
 import io
 import ssl
-import time
 import urllib.request
+from threading import Event
 from typing import Any
 from urllib.error import URLError
 
@@ -18,11 +18,10 @@ from tests.training.wandb_server import WandbServer
 )
 def test_a_server(behaviour: Any, there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    start = time.monotonic()
+    within = 0.5 if behaviour == "silent" else 60.0  # it stays silent until it is closed here
     with WandbServer(behaviour) as server:
-        assert answers(server.url, within=1.0) is there
-        assert answers(f"{server.url}/", within=1.0) is there
-    assert time.monotonic() - start < 4
+        assert answers(server.url, within=within) is there
+        assert answers(f"{server.url}/", within=within) is there
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://nowhere.invalid", "no url", "http://[", ""])
@@ -36,11 +35,11 @@ def test_an_unknown_certificate_is_a_server(monkeypatch: pytest.MonkeyPatch) -> 
         raise URLError(ssl.SSLCertVerificationError("unable to get local issuer certificate"))
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
-    assert answers("https://wandb.example", within=1.0)
+    assert answers("https://wandb.example", within=60.0)
 
 
 def test_a_name_that_is_looked_up_for_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: time.sleep(1) or io.BytesIO())
-    start = time.monotonic()
+    given_up = Event()
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: given_up.wait() and io.BytesIO())
     assert not answers("https://wandb.example", within=0.2)
-    assert time.monotonic() - start < 0.9
+    given_up.set()

@@ -1,6 +1,5 @@
 """W&B without a key or a server, and the code that a run is said to be made by."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -78,7 +77,6 @@ def test_an_address_with_a_password_is_refused_without_repeating_it(user: str, m
 @pytest.mark.slow
 def test_a_server_that_does_not_answer_leaves_the_run_offline(command: Command, workspace: Path) -> None:
     arguments = ["fit", "--config", "experiments/baseline.yaml", "--config", "configs/scale/quick.yaml"]
-    start = time.monotonic()
     finished = command(
         *arguments,
         "--trainer.max_epochs=1",
@@ -86,7 +84,6 @@ def test_a_server_that_does_not_answer_leaves_the_run_offline(command: Command, 
         WANDB_BASE_URL="http://127.0.0.1:9",
     )
     assert finished.returncode == 0, finished.stderr
-    assert time.monotonic() - start < 60
     run = Run(finished.stdout, workspace)
     assert "W&B      offline; http://127.0.0.1:9 does not answer" in run.output
     assert run.wandb()["state"] == "finished"
