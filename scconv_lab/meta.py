@@ -16,3 +16,12 @@ def meta_copy(module: nn.Module) -> Any:
             elif isinstance(tensor, Tensor):
                 memo[id(tensor)] = tensor.detach().to("meta")
     return copy.deepcopy(module, memo)
+
+
+def without_hooks(module: Any) -> Any:
+    """Take a module's hooks off, so that running a copy of a net calls none of the net's own; return it."""
+    for part in module.modules():
+        part._forward_hooks.clear()
+        part._backward_hooks.clear()
+        part._backward_pre_hooks.clear()
+    return module

@@ -255,16 +255,23 @@ USES = [
     Use(
         "torch",
         "torch.utils._python_dispatch.TorchDispatchMode",
-        "complexity/work.py",
-        "no point-wise work is counted",
+        "complexity/work.py, surgery/blocks.py",
+        "no point-wise work is counted, and blocks are known by their widths only",
         lambda: has(torch.utils._python_dispatch.TorchDispatchMode, "__torch_dispatch__", "__enter__"),
     ),
     Use(
         "torch",
         "torch.utils._pytree.tree_leaves",
-        "complexity/work.py",
-        "no point-wise work is counted",
+        "complexity/work.py, surgery/blocks.py",
+        "no point-wise work is counted, and blocks are known by their widths only",
         lambda: torch.utils._pytree.tree_leaves(([1, {"a": 2}], (3,))) == [1, 2, 3],
+    ),
+    Use(
+        "torch",
+        "_apply",
+        "nn/sru_controls.py",
+        "half precision rounds the permutation of ShuffledGammaSRU",
+        lambda: nn.Linear(1, 1)._apply(lambda values: values.double()).weight.dtype == torch.float64,
     ),
     Use(
         "torch",
@@ -284,7 +291,7 @@ USES = [
         Use(
             "torch",
             name,
-            "surgery/preflight.py",
+            "meta.py",
             "the look at a net before its training runs the hooks of users",
             lambda: hooked() == [1, 1, 1],
         )

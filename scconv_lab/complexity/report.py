@@ -13,6 +13,7 @@ from scconv_lab.complexity.macs import meta_inputs
 from scconv_lab.complexity.params import count_params, count_trainable, params_by_part
 from scconv_lab.complexity.work import Shape, Work, WorkCounter, count_work, least_bytes
 from scconv_lab.nn import Unit
+from scconv_lab.surgery import named_sites
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,16 @@ def count_cost(net: nn.Module, image_shape: tuple[int, int, int]) -> Cost:
     Args:
         net: Maps (B, C, H, W) to anything.
         image_shape: C, H and W of an image.
+
+    Raises:
+        UserError: (a ValueError) if the net reads an attribute of a convolution where surgery has put a unit.
     """
     meta_net, images = meta_inputs(net, image_shape)
     shapes: dict[str, tuple[Shape, Shape]] = {}
     units = list(_named_units(meta_net))
     for name, _, unit in units:
         unit.register_forward_hook(lambda _, inputs, output, name=name: shapes.update({name: _seen(inputs, output)}))
-    with torch.no_grad(), FlopCounterMode(display=False) as flops, WorkCounter() as work:
+    with named_sites(), torch.no_grad(), FlopCounterMode(display=False) as flops, WorkCounter() as work:
         meta_net(images)
     by_module = {name: sum(counts.values()) // 2 for name, counts in flops.get_flop_counts().items()}
     kinds: dict[str, list[UnitCost]] = {}

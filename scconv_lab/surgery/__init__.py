@@ -2,7 +2,7 @@
 
 from scconv_lab.surgery.adapt import ChannelPolicy, DilationPolicy, KernelPolicy, StridePolicy
 from scconv_lab.surgery.edit import Action, apply_surgery
-from scconv_lab.surgery.preflight import preflight
+from scconv_lab.surgery.preflight import named_sites, preflight
 from scconv_lab.surgery.report import Edit, SurgeryReport
 from scconv_lab.surgery.sites import PAPER, Selector, Site, select_sites
 
@@ -18,6 +18,7 @@ __all__ = [
     "StridePolicy",
     "SurgeryReport",
     "apply_surgery",
+    "named_sites",
     "preflight",
     "select_sites",
 ]

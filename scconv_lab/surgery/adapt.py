@@ -1,5 +1,6 @@
 """Makes a unit fit the convolution that it stands in for: what the paper leaves open, as policies."""
 
+import copy
 import inspect
 import math
 from collections import OrderedDict
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from scconv_lab.errors import UserError
-from scconv_lab.meta import meta_copy
+from scconv_lab.meta import meta_copy, without_hooks
 from scconv_lab.nn.unit import stride_pool
 
 StridePolicy = Literal["pool_before", "pool_after", "unit"]
@@ -59,6 +60,7 @@ def stand_in(unit: Callable[..., nn.Module], conv: nn.Conv2d, policies: Policies
         UserError: (a ValueError) if the convolution changes its input's size other than by its stride, the unit cannot
             take the convolution's shape under the policies, or cannot be built.
     """
+    _require_only_convolves(conv)
     _require_same_size(conv)
     geometry: dict[str, int] = {}
     before: list[tuple[str, nn.Module]] = []
@@ -84,8 +86,31 @@ def stand_in(unit: Callable[..., nn.Module], conv: nn.Conv2d, policies: Policies
         geometry["kernel_size"] = _square(conv.kernel_size, "kernel")
     if policies.dilation_policy == "site" and conv.dilation != (1, 1) and _takes(unit, "dilation"):
         geometry["dilation"] = _square(conv.dilation, "dilation")
-    built = unit(channels, **geometry)
+    built = build(unit, channels, **geometry)
+    _take_padding_mode(built, conv)
     return (nn.Sequential(OrderedDict([*before, ("unit", built), *after])) if before or after else built), built
+
+
+def build(unit: Callable[..., nn.Module], channels: int, **geometry: int) -> nn.Module:
+    """Make a unit.
+
+    Raises:
+        UserError: (a ValueError) if it cannot be made of these arguments, or what is made is no module.
+    """
+    try:
+        built = unit(channels, **geometry)
+    except TypeError as error:
+        raise UserError(f"`unit` cannot be made of {channels} channels ({error}); give what can be") from error
+    if not isinstance(built, nn.Module):
+        raise UserError(f"`unit` makes {built!r} of {channels} channels, and no nn.Module; give a class such as SRU")
+    return built
+
+
+def _take_padding_mode(unit: nn.Module, conv: nn.Conv2d) -> None:
+    """Pad as the convolution does, such as around a torus."""
+    for part in unit.modules():
+        if isinstance(part, nn.Conv2d) and part.kernel_size != (1, 1):
+            part.padding_mode = conv.padding_mode
 
 
 _REMEDIES = {
@@ -106,6 +131,30 @@ def _square(sizes: tuple[int, ...], what: str) -> int:
     if len(set(sizes)) != 1:
         raise UserError(f"its {what} {sizes} is not square, and a unit takes a single number")
     return sizes[0]
+
+
+def _require_only_convolves(conv: nn.Conv2d) -> None:
+    """Refuse a subclass with a norm or an activation; a convolution is affine, ``f(a) + f(b) = f(a + b) + f(0)``."""
+    if type(conv) is nn.Conv2d:
+        return
+    tried = without_hooks(copy.deepcopy(conv)).train()
+    generator = torch.Generator().manual_seed(0)
+    a, b = (
+        torch.randn(2, conv.in_channels, 9, 10, generator=generator).to(conv.weight.device, conv.weight.dtype)
+        for _ in range(2)
+    )
+    if conv.weight.is_meta:
+        return
+    with torch.no_grad():
+        try:
+            left, right = tried(a) + tried(b), tried(a + b) + tried(torch.zeros_like(a))
+        except (RuntimeError, TypeError):  # what it takes is for the next check to say
+            return
+    if not torch.allclose(left, right, rtol=0.05, atol=0.05 * float(right.abs().max())):
+        raise UserError(
+            f"it is a {type(conv).__name__}, which does more than convolve, and its norm or activation would be lost; "
+            "choose insert_after, or take it apart into a convolution and the rest"
+        )
 
 
 def _require_same_size(conv: nn.Conv2d) -> None:

@@ -15,11 +15,13 @@ from scconv_lab.surgery.adapt import (
     Parallel,
     Policies,
     StridePolicy,
+    build,
     stand_in,
 )
+from scconv_lab.surgery.looks import UniqueParams, held_elsewhere, require_usable
 from scconv_lab.surgery.norms import following_norm
 from scconv_lab.surgery.report import Edit, SurgeryReport
-from scconv_lab.surgery.sites import PAPER, Selector, select_sites
+from scconv_lab.surgery.sites import PAPER, Selector, mark, select_sites
 
 Action = Literal["replace", "insert_after", "insert_before_norm", "insert_before", "parallel"]
 
@@ -75,6 +77,7 @@ def apply_surgery(
     """
     if action not in get_args(Action):
         raise UserError(f"`action` (={action!r}) must be one of {', '.join(map(repr, get_args(Action)))}")
+    _require_factory(unit)
     policies = Policies(stride_policy, channel_policy, kernel_policy, dilation_policy)
     _require_bare(net)
     names = select_sites(net, sites)
@@ -83,14 +86,19 @@ def apply_surgery(
     edits: list[Edit] = []
     refused: dict[str, str] = {}
     successors: dict[nn.Module, nn.Module] = {}
+    count = UniqueParams(net)
+    held = held_elsewhere(modules)
     for site in names:
         conv = modules[site]
         assert isinstance(conv, nn.Conv2d)
         try:
+            require_usable(conv)
             place = following_norm(modules, site) if action == "insert_before_norm" else site
             there = modules[place]
             if there in successors:
                 continue
+            if there in held:
+                raise UserError(held[there])
             part, built = _part(unit, conv, action, policies)
         except ValueError as error:
             refused[site] = str(error)
@@ -101,7 +109,8 @@ def apply_surgery(
         successor = successors[there] = _join(action, part, there)
         successor.training = conv.training
         path = next(name for name, module in successor.named_modules(prefix=place) if module is built)
-        edits.append(Edit(site, path, _one_line(there), _one_line(successor), _params(there), _params(successor)))
+        mark(built, site)
+        edits.append(Edit(site, path, _one_line(there), _one_line(successor), *count.swap(there, successor)))
     if refused:
         raise UserError(_say_refused(refused, len(names)))
     for name, module in modules.items():
@@ -117,7 +126,7 @@ def _part(
     with torch.device(conv.weight.device):
         if action in ("replace", "parallel"):
             return stand_in(unit, conv, policies)
-        built = unit(conv.in_channels if action == "insert_before" else conv.out_channels)
+        built = build(unit, conv.in_channels if action == "insert_before" else conv.out_channels)
         return built, built
 
 
@@ -136,24 +145,33 @@ def _join(action: Action, part: nn.Module, there: nn.Module) -> nn.Module:
             return nn.Sequential(OrderedDict(unit=part, norm=there))
 
 
+def _require_factory(unit: object) -> None:
+    if isinstance(unit, nn.Module) or not callable(unit):
+        what = f"a {type(unit).__name__} that is built already" if isinstance(unit, nn.Module) else repr(unit)
+        raise UserError(
+            f"`unit` (={what}) must make a unit of a number of channels, one for each site: a class such as SRU, or "
+            "functools.partial of one"
+        )
+
+
 def _require_bare(net: nn.Module) -> None:
     """Raise UserError if the net, or a part of it, is wrapped or compiled: a change would not reach what is wrapped."""
     for name, module in net.named_modules():
         where = f"{name!r} in the net" if name else "the net"
         for wrapper, remedy in _WRAPPERS.items():
             if any(cls.__name__ == wrapper for cls in type(module).__mro__):
-                raise UserError(f"{where} is a {wrapper}; {remedy}")
+                raise UserError(f"{where} is {remedy}")
         if module._compiled_call_impl is not None:
             raise UserError(f"{where} is compiled; operate on it before .compile()")
 
 
 _WRAPPERS = {
-    "DistributedDataParallel": "operate on its .module, before it is wrapped",
-    "DataParallel": "operate on its .module, before it is wrapped",
-    "FullyShardedDataParallel": "operate on the net before it is wrapped",
-    "FSDPModule": "operate on the net before fully_shard",
-    "OptimizedModule": "operate on the net before torch.compile (its ._orig_mod), then compile",
-    "ScriptModule": "operate on the net before it is scripted or traced",
+    "DistributedDataParallel": "a DistributedDataParallel; operate on its .module, before it is wrapped",
+    "DataParallel": "a DataParallel; operate on its .module, before it is wrapped",
+    "FullyShardedDataParallel": "a FullyShardedDataParallel; operate on the net before it is wrapped",
+    "FSDPModule": "an FSDPModule; operate on the net before fully_shard",
+    "OptimizedModule": "compiled (an OptimizedModule); operate on its ._orig_mod, before torch.compile",
+    "ScriptModule": "a ScriptModule; operate on the net before it is scripted or traced",
 }
 
 
@@ -161,6 +179,7 @@ def _is_channels_last(net: nn.Module) -> bool:
     return any(
         weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
         for weight in net.parameters()
+        if not nn.parameter.is_lazy(weight)
     )
 
 
@@ -191,7 +210,3 @@ def _one_line(module: nn.Module) -> str:
 
 def _sizes(sizes: tuple[int, ...]) -> str:
     return "x".join(map(str, sizes if len(set(sizes)) > 1 else sizes[:1]))
-
-
-def _params(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())

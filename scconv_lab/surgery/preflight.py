@@ -1,15 +1,19 @@
 """Looks for what would spoil a training after surgery, before it starts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from scconv_lab.meta import meta_copy
+from scconv_lab.errors import UserError
+from scconv_lab.messages import first_line
+from scconv_lab.meta import meta_copy, without_hooks
 from scconv_lab.nn import CRU
 from scconv_lab.surgery.norms import is_norm
 from scconv_lab.surgery.report import SurgeryReport
+from scconv_lab.surgery.sites import site_of
 
 
 def preflight(net: nn.Module, report: SurgeryReport, image_shape: tuple[int, int, int]) -> list[str]:
@@ -30,18 +34,44 @@ def preflight(net: nn.Module, report: SurgeryReport, image_shape: tuple[int, int
     Returns:
         The warnings; none where all is well.
     """
-    copied = meta_copy(net).train()
-    for module in copied.modules():
-        module._forward_hooks.clear()
-        module._backward_hooks.clear()
-        module._backward_pre_hooks.clear()
+    copied = without_hooks(meta_copy(net)).train()
     normalised = _outputs_into_norms(copied, {edit.site for edit in report.edits})
     dtype = next(net.parameters()).dtype
-    output = copied(torch.empty(2, *image_shape, device="meta", dtype=dtype))
+    with named_sites():
+        try:
+            output = copied(torch.empty(2, *image_shape, device="meta", dtype=dtype))
+        except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+            raise UserError(
+                f"{type(net).__name__}.forward does not take a batch of images of {image_shape} alone "
+                f"({type(error).__name__}: {first_line(error)}); look through such a net by hand"
+            ) from error
     losses = [part.sum() for part in _tensors(output) if part.requires_grad]
     if losses:
         torch.stack(losses).sum().backward()
     return [*_without_norm(copied, report, normalised), *_without_gradient(copied), *_grown(report)]
+
+
+@contextmanager
+def named_sites() -> Iterator[None]:
+    """Name the site where code that reads a convolution's attributes meets a unit.
+
+    Raises:
+        UserError: (a ValueError) in place of the AttributeError of a unit that surgery has put there.
+    """
+    try:
+        yield
+    except AttributeError as error:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        module = trace.tb_frame.f_locals.get("self") if trace is not None else None
+        site = site_of(module) if isinstance(module, nn.Module) else None
+        if site is None:
+            raise
+        raise UserError(
+            f"the net reads an attribute of the convolution at {site} that the unit there does not have "
+            f"({first_line(error)}); leave {site} out of `sites`, or choose another action"
+        ) from error
 
 
 def _tensors(output: Any) -> list[Tensor]:

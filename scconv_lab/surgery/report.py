@@ -16,8 +16,8 @@ class Edit:
         unit: Where the unit stands now: its qualified name.
         before: The module that was there, in one line.
         after: The module that is there now, in one line.
-        params_before: Parameters of the one.
-        params_after: Parameters of the other.
+        params_before: Parameters of the one, without those that leave the net nowhere as they are tied to others.
+        params_after: Parameters of the other, each counted once in the net.
     """
 
     site: str

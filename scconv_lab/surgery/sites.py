@@ -14,12 +14,10 @@ from typing import Any
 from torch import nn
 
 from scconv_lab.errors import UserError
+from scconv_lab.surgery.blocks import find_blocks
 
 PAPER = "paper"
 """The paper's sites: the 3x3 inside every bottleneck and dense layer, the second 3x3 of every basic block."""
-
-_BLOCK_KINDS = {"bottleneck": [1, 3, 1], "basic": [3, 3], "dense": [1, 3]}
-"""Widths of the convolutions that a block itself holds. The paper's site is the second of them in each kind."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +29,10 @@ class Site:
         conv: The convolution.
         stage: The number in the first numbered part of the name, its last part and stems aside: 3 in layer3.0.conv2, 2
             in stages.2.blocks.0.conv1; None where there is none.
-        blocks: What it stands in: the class names of the modules around it, and "bottleneck", "basic" or "dense" by
-            what the module right around it holds.
+        blocks: What it stands in: the class names of the modules around it, and "bottleneck", "basic" or "dense" where
+            it is on the way through such a block.
         paper: Whether it is one of the paper's sites.
+        of_unit: Whether it is a part of a unit of an earlier surgery; only its own name selects it.
     """
 
     name: str
@@ -41,11 +40,13 @@ class Site:
     stage: int | None
     blocks: frozenset[str]
     paper: bool
+    of_unit: bool = False
 
 
 Selector = Mapping[str, Any] | Sequence[Any] | str | Callable[[Site], bool]
 """What `select_sites` understands."""
 
+_MARK = "_site_of_surgery"
 _NUMBERS: dict[str, Callable[[Site], tuple[int, ...]]] = {
     "kernel_size": lambda site: site.conv.kernel_size,
     "stride": lambda site: site.conv.stride,
@@ -77,7 +78,8 @@ def select_sites(net: nn.Module, sites: Selector) -> list[str]:
     conditions leave, the first of every so many.
 
     Args:
-        net: Any net; its ``nn.Conv2d`` are the candidates. One that the net holds in several places goes by each name.
+        net: Any net; its ``nn.Conv2d`` are the candidates. One that the net holds in several places goes by each name;
+            one inside a unit of an earlier surgery is selected only by its whole name.
         sites: The selector.
 
     Returns:
@@ -96,30 +98,33 @@ def select_sites(net: nn.Module, sites: Selector) -> list[str]:
 def find_sites(net: nn.Module) -> list[Site]:
     """Every convolution of a net, in its order."""
     modules = dict(net.named_modules(remove_duplicate=False))
-    kinds = {name: _kind(module) for name, module in modules.items()}
+    units = tuple(f"{name}." for name, module in modules.items() if site_of(module) is not None)
+    blocks = find_blocks(modules)
+    paper = {block.site for block in blocks}
+    kinds: dict[str, set[str]] = {}
+    for block in blocks:
+        for name in block.convs:
+            kinds.setdefault(name, set()).add(block.kind)
     sites = []
     for name, module in modules.items():
         if not name or not isinstance(module, nn.Conv2d):
             continue
         parts = name.split(".")
         around = [".".join(parts[:count]) for count in range(len(parts))]
-        kind = kinds[around[-1]]
-        own = [child for child in modules[around[-1]].children() if isinstance(child, nn.Conv2d)]
-        blocks = {type(modules[outer]).__name__ for outer in around} | ({kind} if kind else set())
-        sites.append(Site(name, module, _stage(parts[:-1]), frozenset(blocks), bool(kind) and own[1] is module))
+        names = {type(modules[outer]).__name__ for outer in around} | kinds.get(name, set())
+        place = (_stage(parts[:-1]), frozenset(names), name in paper, name.startswith(units))
+        sites.append(Site(name, module, *place))
     return sites
 
 
-def _kind(block: nn.Module) -> str | None:
-    """A block's kind by what it holds, so that one rule fits torchvision's, timm's and anyone's nets.
+def mark(unit: nn.Module, site: str) -> None:
+    """Let a unit, and its copies, know the site where surgery has put it."""
+    vars(unit)[_MARK] = site
 
-    A plain ``nn.Sequential`` of convolutions, such as a deep stem, is none.
-    """
-    if isinstance(block, nn.Sequential):
-        return None
-    sizes = [conv.kernel_size for conv in block.children() if isinstance(conv, nn.Conv2d)]
-    widths = [width if width == height else None for height, width in sizes]
-    return next((kind for kind, expected in _BLOCK_KINDS.items() if widths == expected), None)
+
+def site_of(module: nn.Module) -> str | None:
+    """The site where surgery has put a unit; None for any other module."""
+    return vars(module).get(_MARK)
 
 
 def _stage(parts: Sequence[str]) -> int | None:
@@ -130,12 +135,14 @@ def _stage(parts: Sequence[str]) -> int | None:
 
 
 def _select(selector: Selector, found: list[Site]) -> list[Site]:
+    outside = [site for site in found if not site.of_unit]
     if isinstance(selector, Mapping):
-        chosen = _meeting_all(selector, found)
+        chosen = _meeting_all(selector, outside)
     elif callable(selector):
-        chosen = [site for site in found if _agrees(selector, site)]
+        chosen = [site for site in outside if _agrees(selector, site)]
     elif isinstance(selector, str):
-        chosen = [s for s in found if (s.paper if selector == PAPER else fnmatchcase(s.name, selector))]
+        candidates = [site for site in found if site.name == selector] or outside
+        chosen = [s for s in candidates if (s.paper if selector == PAPER else fnmatchcase(s.name, selector))]
     elif isinstance(selector, Sequence):
         chosen = _meeting_any(selector, found)
     else:
@@ -278,8 +285,8 @@ def _near(selector: Selector, found: list[Site]) -> str:
     names = [site.name for site in found]
     if selector == PAPER:
         return (
-            "no block holds convolutions of 1x1, 3x3, 1x1, of 3x3, 3x3 or of 1x1, 3x3; select by a glob or a "
-            f"condition, for example one of {', '.join(names[:5])}"
+            "no block has convolutions of 1x1, 3x3, 1x1, of 3x3, 3x3 with a shortcut, or of 1x1, 3x3; select by a glob "
+            f"or a condition, for example one of {', '.join(names[:5])}"
         )
     near = get_close_matches(str(selector), [PAPER, *names], n=5, cutoff=0.3) or [PAPER, *names[:4]]
     return f"near misses: {', '.join(near)}"

@@ -28,6 +28,7 @@ class CommandParser(argparse.ArgumentParser):
         usage: str | None = None,
         way_out: str | None = None,
     ) -> None:
+        self._options: list[str] = []
         super().__init__(
             f"scconv-lab {command}",
             usage=usage,
@@ -38,6 +39,12 @@ class CommandParser(argparse.ArgumentParser):
         )
         self.command = command
         self.way_out = way_out or f"`scconv-lab {command} --help` has examples"
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        """Declare an argument; see argparse."""
+        action = super().add_argument(*args, **kwargs)
+        self._options += [name for name in action.option_strings if name.startswith("--")]
+        return action
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse all arguments.
@@ -56,7 +63,6 @@ class CommandParser(argparse.ArgumentParser):
 
     def _refuse(self, unknown: Sequence[str]) -> NoReturn:
         option = unknown[0].partition("=")[0]
-        known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
-        if option.startswith("-") and (offer := nearest(option, known)):
+        if option.startswith("-") and (offer := nearest(option, self._options)):
             raise UserError(f"{self.command} has no option {option!r}{offer}")
         self.error(f"unrecognized arguments: {' '.join(unknown)}")

@@ -458,16 +458,16 @@ def test_a_sharded_net_is_refused(name):
     net = small_net()
     wrapper = type(name, (), {})
     net.__class__ = type("FSDPCifarResNet", (wrapper, CifarResNet), {})
-    refuses_and_changes_nothing(net, rf"^the net is a {name}; operate on the net before")
+    refuses_and_changes_nothing(net, rf"^the net is an? {name}; operate on the net before")
 
 
 def test_other_wrapped_nets_are_refused():
     refuses_and_changes_nothing(nn.DataParallel(small_net()), r"is a DataParallel; operate on its \.module")
     compiled = torch.compile(small_net())
-    refuses_and_changes_nothing(compiled, r"^the net is a OptimizedModule; .* before torch\.compile")
+    refuses_and_changes_nothing(compiled, r"^the net is compiled \(an OptimizedModule\); .* before torch\.compile")
     net = small_net()
     net.layer2[0] = torch.compile(net.layer2[0])
-    pattern = r"^'layer2\.0' in the net is a OptimizedModule; .*_orig_mod"
+    pattern = r"^'layer2\.0' in the net is compiled \(an OptimizedModule\); .*_orig_mod"
     refuses_and_changes_nothing(net, pattern, sites="layer1.*")
     net = small_net()
     net.compile()
