@@ -268,6 +268,18 @@ class TestEvaluation:
         assert figures["test/acc1"] == pytest.approx(quick_run.console("test/acc1")[0], abs=5.1e-5)
         assert figures["weights"].endswith("best.ckpt")
 
+    def test_a_checkpoint_that_cannot_be_verified_is_said(
+        self, quick_run: Run, here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        copy = tmp_path / "copy.ckpt"
+        copy.write_bytes((quick_run.folder / "checkpoints/best.ckpt").read_bytes())
+        arguments = self.arguments(quick_run)
+        arguments[arguments.index("--ckpt_path") + 1] = str(copy)
+        assert main(["validate", *arguments, "--trainer.default_root_dir", str(tmp_path / "runs")]) == 0
+        output = capsys.readouterr().out
+        assert f"warning  {copy} has no checksum next to it" in output
+        assert Path(output.split()[-1]).is_relative_to(tmp_path / "runs" / "evaluations")
+
     def test_validate_repeats_the_best_epoch(
         self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -27,7 +27,7 @@ from scconv_lab.fit.preview import preview
 from scconv_lab.fit.resolved import with_words, without_unwritable
 from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained
-from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO
+from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO, has_checksum
 from scconv_lab.run_folder.layout import RUNS, RunFolder
 from scconv_lab.training import Classifier, record
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams, restoring
@@ -236,8 +236,16 @@ class LabCLI(LightningCLI):
         if self.settings.weights:
             load_weights(self.model, self.settings.weights)
         path = self.settings.ckpt_path
+        if path is not None and not has_checksum(Path(path)):
+            self._warn(f"{path} has no checksum next to it; a damaged weight in it is not noticed")
         if path is not None:
             require_same_hparams(Path(path), self.model, for_training=self.subcommand == "fit")
+
+    def _warn(self, text: str) -> None:
+        if self.subcommand == "fit":
+            self.console.warnings.append(text)
+        elif self.trainer.is_global_zero:
+            print(f"warning  {text}", flush=True)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         return super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True} | _QUIET.get(subcommand, {})

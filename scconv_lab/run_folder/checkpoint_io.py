@@ -98,6 +98,11 @@ def load_verified(path: Path, *, map_location: Any = "cpu", for_training: bool =
     return checkpoint
 
 
+def has_checksum(path: Path) -> bool:
+    """Whether a checkpoint can be verified when it is read."""
+    return _beside(path).is_file()
+
+
 def set_aside(path: Path) -> None:
     """Rename a bad file to ``x.ckpt.bad``, so that it does not take the place of the previous good one."""
     if path.is_file():

@@ -1,7 +1,9 @@
 """What has become of each run, read only from its folder, so that every launcher on every machine sees the same."""
 
+import json
 import signal
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -85,6 +87,20 @@ def damage(run: Run) -> str:
     except (UserError, OSError) as error:
         return str(error)
     return ""
+
+
+def note_members(name: str, runs: Sequence[Run]) -> Path:
+    """Write which runs a sweep has, by arm and seed; a run that two sweeps share is in both of their files.
+
+    Args:
+        name: The sweep's name.
+        runs: All of its runs.
+    """
+    members = [{"run": run.id, "arm": run.arm.name, "seed": run.seed} for run in runs]
+    file = runs[0].root / f"{name}.json"
+    with lock.writing(runs[0].root):
+        write_whole(file, f"{json.dumps({'sweep': name, 'runs': members}, indent=1)}\n")
+    return file
 
 
 def prepare(run: Run) -> Path:

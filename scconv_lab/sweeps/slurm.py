@@ -128,10 +128,13 @@ def scripts(runs: Iterable[Run], name: str, options: Options, when: datetime) ->
         when: Told by the files' names.
 
     Raises:
-        UserError: (a ValueError) if a run does not say how many processes it has, or on other nodes than ``options``.
+        UserError: (a ValueError) if a run does not say how many processes it has, or on other nodes than ``options``,
+            or a name has a line break.
     """
     groups: dict[_Needs, list[Run]] = {}
+    _require_one_line("the working folder", str(Path.cwd()))
     for run in runs:
+        _require_one_line(f"arm {run.arm.name!r}: its command", "".join([str(run.folder), *run.by_hand]))
         groups.setdefault(_needs(run, options), []).append(run)
     jobs = []
     for number, (needs, members) in enumerate(groups.items(), 1):
@@ -140,6 +143,15 @@ def scripts(runs: Iterable[Run], name: str, options: Options, when: datetime) ->
         text = f"{head}{_TASK.read_text(encoding='utf-8')}"
         jobs.append(ArrayJob(script, head, text, tuple(members)))
     return jobs
+
+
+def _require_one_line(what: str, text: str) -> None:
+    """Refuse what would shift the lines of a script or of its list of runs."""
+    if not text.isprintable():
+        raise UserError(
+            f"{what} (={text!r}) holds a line break or another control character, which a script of SLURM cannot; "
+            "rename the file or folder"
+        )
 
 
 def _needs(run: Run, options: Options) -> _Needs:

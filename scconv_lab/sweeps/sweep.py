@@ -43,7 +43,8 @@ class Sweep:
         if self.file.early_stop:
             _require_arm(self.file, self.file.early_stop.reference, arms)
         chosen = select(every, only)
-        self.runs: list[Run] = [run for run in resolve(every) if (run.arm, run.seed) in chosen]
+        self.members: list[Run] = resolve(every)
+        self.runs: list[Run] = [run for run in self.members if (run.arm, run.seed) in chosen]
         require_buildable([run for run in self.runs if ledger.state(run) != "done"])
 
     def states(self) -> dict[str, str]:
@@ -90,6 +91,7 @@ class Sweep:
         states = Counter(self.states().values())
         print(f"sweep    {self.file.name}, {len(self.runs)} runs: {_counted(states)}")
         self.say_what_changed()
+        ledger.note_members(self.file.name, self.members)
         with Board(self.runs) as board:
             local = Local(
                 self.runs,
@@ -131,6 +133,7 @@ class Sweep:
             if not verbose:
                 print("\nEach task runs `scconv-lab fit` for one run and resumes it; --verbose prints that part too")
             return 0
+        ledger.note_members(self.file.name, self.members)
         for job, job_id in zip(jobs, slurm.submit(jobs), strict=True):
             print(f"job      {job_id}, {len(job.runs)} runs: {job.script}")
         print("\n--status shows them; typed again, the command submits what is neither done nor queued")
@@ -138,6 +141,7 @@ class Sweep:
 
     def define_for_agents(self) -> int:
         """Write the sweep's definition for W&B, and print the commands that start its agents."""
+        ledger.note_members(self.file.name, self.members)
         file = agents.define(self.runs, self.file.name)
         self._tell_what_is_for_here()
         make, start = agents.commands(file)

@@ -1,5 +1,6 @@
 """`scconv-lab sweep`: what it refuses before anything is launched, and what it tells without launching."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +126,37 @@ def test_slurms_scripts_are_printed_and_nothing_is_written(
     for line in ("#SBATCH --array=0-3", "#SBATCH --partition=debug", "#SBATCH --account=lab"):
         assert line in output.splitlines()
     assert not Path("runs").exists()
+
+
+def test_a_sweep_keeps_which_runs_it_has(
+    sweep: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("scconv_lab.sweeps.slurm.submit", lambda jobs: ["7"] * len(jobs))
+    assert sweep("--launcher", "slurm", "--only", "seed=0") == 0
+    kept = json.loads(Path("runs/sweeps/small.json").read_text())
+    assert kept["sweep"] == "small"
+    assert [(run["arm"], run["seed"]) for run in kept["runs"]] == [("plain", 0), ("plain", 1), ("S", 0), ("S", 1)]
+    assert all(re.fullmatch(r"\w{12}", run["run"]) for run in kept["runs"])
+
+
+def test_the_head_of_a_script_is_printed_and_all_of_it_if_asked(
+    sweep: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep("--launcher", "slurm", "--dry-run") == 0
+    head = capsys.readouterr().out
+    assert sweep("--launcher", "slurm", "--dry-run", "--verbose") == 0
+    whole = capsys.readouterr().out
+    assert len(head.splitlines()) < 30 < len(whole.splitlines())
+    assert "requeue()" in whole
+    assert "requeue()" not in head
+
+
+def test_a_folder_with_a_line_break_is_refused_for_slurm(
+    sweep: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("scconv_lab.sweeps.slurm.Path.cwd", lambda: Path("a\nb"))
+    assert sweep("--launcher", "slurm", "--dry-run") == 2
+    assert "the working folder (='a\\nb') holds a line break" in capsys.readouterr().err
 
 
 def test_slurm_is_asked_for_nothing_where_all_is_done(
