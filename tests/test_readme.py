@@ -62,7 +62,7 @@ def test_first_commands_runs_are_those_of_readme(
 
 def shown_sweep() -> str:
     """What README shows of the first command."""
-    (block,) = re.findall(r"typed again it prints the table alone:\n\n```text\n(.*?)```", README, re.DOTALL)
+    (block,) = re.findall(r"typed again it prints only the table:\n\n```text\n(.*?)```", README, re.DOTALL)
     return block
 
 

@@ -91,7 +91,6 @@ class Sweep:
         states = Counter(self.states().values())
         print(f"sweep    {self.file.name}, {len(self.runs)} runs: {_counted(states)}")
         self.say_what_changed()
-        ledger.note_members(self.file.name, self.members)
         with Board(self.runs) as board:
             local = Local(
                 self.runs,
@@ -100,6 +99,7 @@ class Sweep:
                 board=board,
                 early_stop=self.file.early_stop,
             )
+            ledger.note_members(self.file.name, self.members)
             local.launch()
         print()
         print_arms(self.runs)

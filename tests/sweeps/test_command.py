@@ -154,7 +154,7 @@ def test_the_head_of_a_script_is_printed_and_all_of_it_if_asked(
 def test_a_folder_with_a_line_break_is_refused_for_slurm(
     sweep: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("scconv_lab.sweeps.slurm.Path.cwd", lambda: Path("a\nb"))
+    monkeypatch.setattr("scconv_lab.sweeps.slurm.Path.cwd", classmethod(lambda cls: cls("a\nb")))
     assert sweep("--launcher", "slurm", "--dry-run") == 2
     assert "the working folder (='a\\nb') holds a line break" in capsys.readouterr().err
 
