@@ -99,8 +99,8 @@ class Sweep:
                 board=board,
                 early_stop=self.file.early_stop,
             )
-            ledger.note_members(self.file.name, self.members)
             local.launch()
+        ledger.note_members(self.file.name, self.members)
         print()
         print_arms(self.runs)
         print_failures(self.runs)
