@@ -1,6 +1,7 @@
 """SCConv's mathematics, written to be read beside the paper (Li, Wen, He, CVPR 2023, section 3).
 
-These functions are the definition. A faster version is right when it agrees with them.
+These functions are the definition. A faster version is right when it agrees with them. They refuse an unknown choice by
+UserError.
 
 Shape suffixes: B batch, C channels, H height, W width.
 """
@@ -10,6 +11,8 @@ from typing import Literal, get_args
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from scconv_lab.messages import require_choice
 
 GateMode = Literal["soft", "hard"]
 GateInput = Literal["x", "normalized"]
@@ -31,6 +34,7 @@ def group_normalize(x_BCHW: Tensor, gamma_C: Tensor, beta_C: Tensor, *, num_grou
     ``group_norm`` is ``gamma (x - mu) / sqrt(var + 1e-5) + beta`` with the population variance, as the paper has it.
     ``unbiased`` is ``gamma (x - mu) / (std + 1e-10) + beta`` with Bessel's correction, as public code has it.
     """
+    require_choice("norm", norm, NORMS)
     if norm == "group_norm":
         return F.group_norm(x_BCHW, num_groups, gamma_C, beta_C, GROUP_NORM_EPS)
     grouped = x_BCHW.unflatten(1, (num_groups, -1)).flatten(2)
@@ -54,6 +58,7 @@ def gate(w_BCHW: Tensor, *, gate_threshold: float = 0.5, gate_mode: GateMode = "
     The soft gate gives ``w1 = 1, w2 = 0`` where ``w > gate_threshold`` and ``w1 = w2 = w`` elsewhere; the hard gate
     gives ``w1 = 1, w2 = 0`` where ``w >= gate_threshold`` and ``w1 = 0, w2 = 1`` elsewhere.
     """
+    require_choice("gate_mode", gate_mode, GATE_MODES)
     if gate_mode == "soft":
         informative = w_BCHW > gate_threshold
         return torch.where(informative, 1.0, w_BCHW), torch.where(informative, 0.0, w_BCHW)
@@ -92,6 +97,7 @@ def sru(
     With the hard gate on raw ``x`` the output does not depend on gamma and beta but through a step, so they get no
     gradient at all (``None``, not zero).
     """
+    require_choice("gate_input", gate_input, GATE_INPUTS)
     dtype = torch.promote_types(x_BCHW.dtype, torch.float32)  # autocast lowers none of the operators below
     x, gamma, beta = x_BCHW.to(dtype), gamma_C.to(dtype), beta_C.to(dtype)
 
@@ -108,6 +114,7 @@ def fusion_weights(y1_BCHW: Tensor, y2_BCHW: Tensor, *, fusion: Fusion = "pairwi
     a channel sum to 1. ``joint`` (all public code) takes one softmax over the 2C means, so all weights together sum to
     1 and the fused output is about C times smaller.
     """
+    require_choice("fusion", fusion, FUSIONS)
     s1, s2 = y1_BCHW.mean((2, 3), keepdim=True), y2_BCHW.mean((2, 3), keepdim=True)
     if fusion == "pairwise":
         beta1, beta2 = torch.stack((s1, s2)).softmax(dim=0)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from scconv_lab import ops
+from scconv_lab.errors import UserError
 
 GATES = [(gate_mode, gate_input) for gate_mode in ops.GATE_MODES for gate_input in ops.GATE_INPUTS]
 
@@ -396,3 +397,12 @@ def test_a_shift_of_all_means_leaves_the_weights():
 def test_fusion_gradcheck(fusion):
     y1, y2 = random(2, 3, 2, 2).requires_grad_(), random(2, 3, 2, 2, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(lambda a, b: ops.cru_fuse(a, b, fusion=fusion), (y1, y2))
+
+
+@pytest.mark.parametrize("choice", ["norm", "gate_mode", "gate_input", "fusion"])
+def test_an_unknown_choice_is_refused(choice):
+    x = torch.randn(1, 4, 2, 2)
+    fuse, reconstruct = ops.cru_fuse, lambda: ops.sru(x, torch.ones(4), torch.zeros(4), num_groups=2, **wrong)
+    wrong = {choice: "Other"}
+    with pytest.raises(UserError, match=rf"`{choice}` \(='Other'\) must be one of"):
+        _ = fuse(x, x, fusion="Other") if choice == "fusion" else reconstruct()
