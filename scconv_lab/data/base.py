@@ -112,7 +112,8 @@ class ImageDataModule(LightningDataModule, ABC):
         samples = self._load_once("train")
         n = len(samples)  # pyrefly: ignore[bad-argument-type]  # torch's Dataset declares no __len__
         count = self._val_count(n)
-        order = torch.randperm(n, generator=torch.Generator().manual_seed(self.split_seed)).tolist()
+        generator = torch.Generator(device="cpu").manual_seed(self.split_seed)
+        order = torch.randperm(n, generator=generator, device="cpu").tolist()
         self.val_set = Subset(samples, order[:count])
         self.train_set = Subset(samples, order[count:])
 

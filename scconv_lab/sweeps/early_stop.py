@@ -27,7 +27,8 @@ def why_hopeless(run: Run, runs: Sequence[Run], rule: EarlyStop) -> str | None:
     reached = max(here.accuracies.values())
     if not ends or reached + max(gains) >= min(ends):
         return None
+    reached_at = str(here) if here.steps and not here.epochs else f"epoch {here}"
     return (
-        f"val/acc1 {reached:.4f} after {here}, where {rule.reference} gained at most "
+        f"val/acc1 {reached:.4f} after {reached_at}, where {rule.reference} gained at most "
         f"{max(gains):.4f} more and ended at {min(ends):.4f} or higher"
     )

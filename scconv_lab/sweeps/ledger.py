@@ -98,8 +98,10 @@ def note_members(name: str, runs: Sequence[Run]) -> Path:
     """
     members = [{"run": run.id, "arm": run.arm.name, "seed": run.seed} for run in runs]
     file = runs[0].root / f"{name}.json"
+    text = f"{json.dumps({'sweep': name, 'runs': members}, indent=1)}\n"
     with lock.writing(runs[0].root):
-        write_whole(file, f"{json.dumps({'sweep': name, 'runs': members}, indent=1)}\n")
+        if not file.is_file() or file.read_text(encoding="utf-8", errors="replace") != text:
+            write_whole(file, text)
     return file
 
 

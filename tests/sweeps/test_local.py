@@ -296,6 +296,6 @@ def test_an_arm_that_cannot_reach_the_reference_is_stopped(here: Path) -> None:
     output = sweep(here, "--set", "trainer.max_epochs=8", "--workers", "1")
     assert events(output, "done") == [("plain", "0")]
     assert events(output, "stopped") == [("frozen", "0")]
-    assert re.search(r"val/acc1 0\.\d+ at epoch \d of 8, where plain gained at most", output)
+    assert re.search(r"val/acc1 0\.\d+ after epoch \d/8, where plain gained at most", output)
     assert re.search(r"^frozen +0 of 1", output, re.M)
     assert events(sweep(here, "--set", "trainer.max_epochs=8"), "starts") == []
