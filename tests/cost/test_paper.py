@@ -133,7 +133,7 @@ def test_the_command_prints_it_all(capsys, monkeypatch):
         assert title in printed
     assert re.search(r"^S\+C +14\.68 +14\.74 +-0\.4 +815\.67 +822\.53 +843\.81 +-2\.5 +ab$", printed, re.M)
     assert re.search(r"^  stride in the unit +14\.68 +-0\.4 +825\.11 +831\.97 +-1\.4 *$", printed, re.M)
-    assert re.search(r"^WRN-28-10 +36\.55 36\.55 +-0\.0 +5951 +5957 +5960 +-0\.1 f *$", printed, re.M)
+    assert re.search(r"^WRN-28-10 +36\.55 +36\.55 +-0\.0 +5951 +5957 +5960 +-0\.1 +f *$", printed, re.M)
     for key in NOTES:
         assert re.search(rf"^{key}  \w", printed, re.M)
     assert "…" not in printed
