@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from scconv_lab.run_folder.layout import CHECKPOINTS, RunFolder
+
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "scconv_lab"
 
@@ -167,6 +169,24 @@ def test_what_the_law_allows_passes(tmp_path, file, source):
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(source)
     assert offences(tmp_path) == []
+
+
+def test_one_module_knows_the_names_of_a_runs_files():
+    """Sentences may name a file; code asks `RunFolder`, and the script of SLURM is given the names."""
+    run = RunFolder(Path("run"))
+    paths = [getattr(run, name) for name, value in vars(RunFolder).items() if isinstance(value, property)]
+    names = {path.name for path in paths if isinstance(path, Path)} | set(CHECKPOINTS)
+    assert len(names) > 10
+    used = {
+        (path.name, node.value)
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in names
+    }
+    # the other is the folder of torch.hub
+    assert {file for file, _ in used} - {"torchvision_net.py"} == {"layout.py"}
+    script = (PACKAGE / "sweeps" / "task.sh").read_text()
+    assert [name for name in names if "." in name and name in script] == []
 
 
 def loaded(*steps):

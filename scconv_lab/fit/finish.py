@@ -9,10 +9,10 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
-from scconv_lab.run_folder import resume
 from scconv_lab.run_folder.files import write_whole
 from scconv_lab.run_folder.layout import RunFolder
 from scconv_lab.run_folder.provenance import provenance
+from scconv_lab.run_folder.results import write_results
 from scconv_lab.shipped import typed
 from scconv_lab.training import tracking
 from scconv_lab.training.record import RunRecord
@@ -35,7 +35,7 @@ def mark_finished(trainer: Trainer, record: RunRecord, best: ModelCheckpoint | N
     counted = {"params": record.cost.params, "macs": record.cost.macs} if record.cost else {}
     code: dict[str, Any] = {key: value for key, value in provenance().items() if key in ("git_commit", "lock_hash")}
     code["code"] = record.code
-    resume.write_results(record.run_dir, {"steps": trainer.global_step, **measured, **counted, **code})
+    write_results(record.run_dir, {"steps": trainer.global_step, **measured, **counted, **code})
 
 
 @rank_zero_only

@@ -18,6 +18,7 @@ from scconv_lab.run_folder import lock, resume
 from scconv_lab.run_folder.files import write_whole
 from scconv_lab.run_folder.history import History
 from scconv_lab.run_folder.layout import EVALUATIONS, RunFolder
+from scconv_lab.run_folder.results import Finished
 
 _NAMED = "SCCONV_LAB_RUN_FOLDER"
 """Environment variable by which a run's first process names the folder to those that it starts."""
@@ -33,7 +34,7 @@ class AlreadyFinished(Exception):  # noqa: N818  # no error
 
     exit_code = DONE
 
-    def __init__(self, finished: resume.Finished) -> None:
+    def __init__(self, finished: Finished) -> None:
         super().__init__(str(finished))
 
 
@@ -121,7 +122,7 @@ def _find(
     if settings.run_id and not RunFolder(Path(asked)).begun:
         return None
     found = resume.find(asked, runs, resolved, defaults, claim=_lock)
-    if isinstance(found, resume.Finished):
+    if isinstance(found, Finished):
         raise AlreadyFinished(found)
     return found
 

@@ -13,6 +13,8 @@ EVALUATIONS = "evaluations"
 """Folder in it of what was found for weights that lie in no run's folder."""
 REPLACED = "replaced"
 """Folder next to the runs of sweeps, for those that were run again."""
+BEST = "best.ckpt"
+"""The checkpoint of the highest val/acc1."""
 CHECKPOINTS = ("last.ckpt", "previous.ckpt")
 """Checkpoints that a run is resumed from, newest first; best.ckpt may be far older."""
 
@@ -65,7 +67,7 @@ class RunFolder:
     @property
     def best(self) -> Path:
         """The checkpoint of the highest val/acc1."""
-        return self.checkpoints / "best.ckpt"
+        return self.checkpoints / BEST
 
     @property
     def last(self) -> Path:

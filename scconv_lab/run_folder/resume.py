@@ -1,6 +1,5 @@
 """Finds the run that a fit resumes."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,8 @@ from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
 from scconv_lab.run_folder.checkpoint_io import load_verified
 from scconv_lab.run_folder.configuration import differing
-from scconv_lab.run_folder.files import write_whole
-from scconv_lab.run_folder.layout import CHECKPOINTS, SCHEMA, RunFolder
-
-_MEASURED = ("val/acc1", "test/acc1", "params", "macs", "steps")
-"""Numbers of results.json."""
+from scconv_lab.run_folder.layout import CHECKPOINTS, RunFolder
+from scconv_lab.run_folder.results import Finished, finished
 
 _OF_THE_MODEL = ("net", "surgery", "optimizer", "lr_scheduler")
 """Keys of a configuration that a checkpoint's description of the model holds as well."""
@@ -37,18 +33,6 @@ class Earlier:
     step: int = 0
     bad: tuple[Path, ...] = ()
     why: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that has nothing left to train, and its final measures."""
-
-    folder: Path
-    results: dict[str, Any]
-
-    def __str__(self) -> str:
-        reached = [f"{key} {value:.4f}" for key, value in self.results.items() if isinstance(value, float)]
-        return "  ".join([f"finished {self.folder}", *reached])
 
 
 def find(
@@ -112,11 +96,6 @@ def _newest(runs: Path, config: dict[str, Any], defaults: Mapping[str, Any] | No
     return None
 
 
-def write_results(folder: Path, results: dict[str, Any]) -> None:
-    """Mark a run as finished."""
-    write_whole(RunFolder(folder).results, f"{json.dumps({'schema': SCHEMA, **results}, indent=2)}\n")
-
-
 def _configuration(folder: Path) -> dict[str, Any]:
     return read_yaml(RunFolder(folder).config, source="the run's folder")
 
@@ -127,34 +106,6 @@ def _require_same(folder: Path, config: dict[str, Any], defaults: Mapping[str, A
             f"{folder} has another configuration: {'; '.join(found)}; "
             f"give the configuration it was started with ({RunFolder(folder).config}), or start anew without --resume"
         )
-
-
-def finished(folder: Path) -> Finished | None:
-    """What a run reached; None if it has not finished."""
-    results = read_results(RunFolder(folder).results)
-    return Finished(folder, results) if results is not None else None
-
-
-def read_results(file: Path) -> dict[str, Any] | None:
-    """Read a results.json; None if there is none.
-
-    Raises:
-        UserError: It is damaged, or of a later version of the lab.
-    """
-    try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file} cannot be read ({error}); delete it, and the run is finished again") from error
-    if not isinstance(results, dict) or not all(isinstance(results.get(key, 0.0), int | float) for key in _MEASURED):
-        raise UserError(f"{file} holds no results of a run; delete it, and the run is finished again")
-    schema = results.get("schema", 0)
-    if not isinstance(schema, int) or schema > SCHEMA:
-        raise UserError(
-            f"{file} has schema {schema!r}, and this version of the lab reads up to {SCHEMA}; update the lab"
-        )
-    return results
 
 
 def _candidates(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import yaml
 
 from scconv_lab.errors import UserError
 from scconv_lab.run_folder.files import write_whole
+from scconv_lab.run_folder.state import state_of
 from scconv_lab.shipped import typed
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.resolve import Run
@@ -35,7 +36,7 @@ def define(runs: Sequence[Run], name: str) -> Path:
     Raises:
         UserError: (a ValueError) if nothing is left to run.
     """
-    left = [run for run in runs if ledger.state(run) in _LEFT]
+    left = [run for run in runs if state_of(run.files) in _LEFT]
     if not left:
         raise UserError(f"sweep {name!r} has no run left for agents; --status shows what became of them")
     folder = left[0].root / _FOLDER

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from scconv_lab.sweeps import ledger
+from scconv_lab.run_folder.progress import progress_of
+from scconv_lab.run_folder.state import state_of
 from scconv_lab.sweeps.file import EarlyStop
 from scconv_lab.sweeps.resolve import Run
 
@@ -14,13 +15,13 @@ def why_hopeless(run: Run, runs: Sequence[Run], rule: EarlyStop) -> str | None:
     from that epoch to its end, is less than the least that one ended with. A guess by the reference's curves and no
     proof, so a run that is stopped by it is recorded as stopped, and counts in no mean.
     """
-    here = ledger.progress(run)
+    here = progress_of(run.files)
     if run.arm.name == rule.reference or here.epoch < rule.after:
         return None
     ends, gains = [], []
     for other in runs:
-        if other.arm.name == rule.reference and ledger.state(other) == "done":
-            curve = ledger.progress(other).accuracies
+        if other.arm.name == rule.reference and state_of(other.files) == "done":
+            curve = progress_of(other.files).accuracies
             best = max(curve.values(), default=0.0)
             ends.append(best)
             gains.append(best - max((value for epoch, value in curve.items() if epoch <= here.epoch), default=0.0))

@@ -8,6 +8,7 @@ import torch
 from scconv_lab.complexity import count_cost
 from scconv_lab.complexity.measure import Case, measure
 from scconv_lab.fit.dry import build_classifier, build_data
+from scconv_lab.run_folder.attempts import seconds_spent
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.resolve import Run
 from scconv_lab.sweeps.show import by_arm
@@ -37,7 +38,7 @@ def plan_arms(runs: Sequence[Run], *, probe: bool) -> dict[str, ArmPlan]:
         run = arm_runs[0]
         data = build_data(run.settings)
         cost = count_cost(build_classifier(run.settings, data, with_values=False).net, data.image_shape)
-        took = [seconds for each in arm_runs if ledger.results(each) and (seconds := ledger.seconds(each))]
+        took = [seconds for each in arm_runs if ledger.results(each) and (seconds := seconds_spent(each.files))]
         seconds, source = (sum(took) / len(took), "finished runs") if took else (None, "")
         if seconds is None and probe:
             seconds, source = probe_seconds(run), "probe"

@@ -12,7 +12,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from scconv_lab.errors import BUSY, UserError
+from scconv_lab.run_folder.attempts import ENDED_IN_ORDER, was_killed
 from scconv_lab.run_folder.configuration import processes_of
+from scconv_lab.run_folder.state import damage, state_of
 from scconv_lab.sweeps import ledger, worker
 from scconv_lab.sweeps.early_stop import why_hopeless
 from scconv_lab.sweeps.file import EarlyStop
@@ -84,9 +86,9 @@ class Local:
         """
         damaged: list[Run] = []
         for run in self.runs:
-            if ledger.state(run) == "failed" and ledger.was_killed(run):
+            if state_of(run.files) == "failed" and was_killed(run.files):
                 ledger.forgive(run)
-            state = ledger.state(run)
+            state = state_of(run.files)
             if state == "running":
                 self._elsewhere.append(run)
             elif state == "damaged":
@@ -96,7 +98,7 @@ class Local:
                 self._waiting.append(run)
         self._waiting = deque(sorted(self._waiting, key=lambda run: -self._needs(run)[1]))
         for run in damaged:
-            self.board.tell(run, "damaged", ledger.damage(run))
+            self.board.tell(run, "damaged", damage(run.files))
         for run in self._elsewhere:
             self.board.tell(run, "runs elsewhere", "its lock is held by another launcher; waiting for its end")
         with self._signals():
@@ -148,7 +150,7 @@ class Local:
             )
 
     def _start(self, run: Run) -> bool:
-        state = ledger.state(run)
+        state = state_of(run.files)
         if state == "done":  # by another launcher, meanwhile
             return True
         if state == "running":
@@ -192,16 +194,16 @@ class Local:
         except OSError as error:
             self._give_up(run, error)
             return
-        state = ledger.state(run)
+        state = state_of(run.files)
         if state == "done":
             self.board.done(run, job.seconds)
         elif state == "stopped":
             self.board.tell(run, "stopped", job.stopped or "")
         elif state == "damaged":
-            self.board.tell(run, "damaged", ledger.damage(run))
+            self.board.tell(run, "damaged", damage(run.files))
         elif state == "failed":
             self.board.tell(run, "failed", why_ended(code))
-        elif code in ledger.ENDED_IN_ORDER:
+        elif code in ENDED_IN_ORDER:
             self.board.tell(run, "interrupted", why_ended(code))
             if not self._asked:
                 self._waiting.append(run)  # somebody ended only this one
@@ -215,7 +217,7 @@ class Local:
 
     def _look_elsewhere(self) -> None:
         for run in list(self._elsewhere):
-            state = ledger.state(run)
+            state = state_of(run.files)
             if state == "running":
                 continue
             self._elsewhere.remove(run)

@@ -12,6 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from scconv_lab.errors import DIVERGED, DONE, ENDED_BY_REQUEST, FAILED, MISTAKE
+from scconv_lab.run_folder.attempts import attempts
+from scconv_lab.run_folder.progress import progress_of
+from scconv_lab.run_folder.state import state_of
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.resolve import Run
 from scconv_lab.terminal.tables import fit, new_table, print_fitted
@@ -41,7 +44,7 @@ class Board:
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._took: list[float] = []
-        self._done = sum(ledger.state(run) == "done" for run in runs)
+        self._done = sum(state_of(run.files) == "done" for run in runs)
         self._arm_width = max((len(run.arm.name) for run in runs), default=0)
         self._began = time.monotonic()
 
@@ -81,7 +84,7 @@ class Board:
         table = _table("arm", "seed", "run", "epoch", "val/acc1", "time", "left")
         lefts = []
         for run, seconds in under_way:
-            progress = ledger.progress(run)
+            progress = progress_of(run.files)
             left = progress.seconds_left
             lefts.append(left or 0.0)
             accuracy = progress.accuracies.get(progress.epoch)
@@ -138,9 +141,9 @@ def print_runs(rows: Iterable[Sequence[str]], *columns: str) -> None:
 def print_failures(runs: Sequence[Run]) -> None:
     """Print why each failed run did, with the last lines of its log."""
     for run in runs:
-        if ledger.state(run) != "failed":
+        if state_of(run.files) != "failed":
             continue
-        codes = [attempt.get("code") for attempt in ledger.attempts(run)]
+        codes = [attempt.get("code") for attempt in attempts(run.files)]
         print(f"\nfailed   arm {run.arm.name}, seed {run.seed}: {', then '.join(why_ended(code) for code in codes)}")
         print(f"         {run.files.log} ends in")
         for line in ledger.last_lines(run, _LOG_LINES):

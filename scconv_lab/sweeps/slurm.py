@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from scconv_lab.errors import UserError
+from scconv_lab.run_folder.attempts import ENDED_IN_ORDER, MOST_FAILURES
 from scconv_lab.run_folder.files import write_whole
+from scconv_lab.run_folder.layout import RunFolder
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.resolve import Run
 from scconv_lab.sweeps.script import own_command
@@ -29,6 +31,8 @@ _OWN = (
     *("open-mode", "output", "parsable", "requeue", "signal", "test-only", "wait", "wrap"),
 )
 _CLOCKS = ("begin", "deadline", "time", "time-min")
+_FILES = ("launched", "results", "log", "attempts")
+"""Files of a run's folder that the script reads and writes."""
 _TASK = Path(__file__).with_name("task.sh")
 
 
@@ -189,8 +193,10 @@ def _head(script: Path, name: str, needs: _Needs, count: int, given: Mapping[str
     }
     variables = {
         "list": _list_file(script.absolute()),
-        "in_order": "|".join(map(str, ledger.ENDED_IN_ORDER)),
-        "most_failures": ledger.MOST_FAILURES,
+        "python": sys.executable,
+        "in_order": "|".join(map(str, ENDED_IN_ORDER)),
+        "most_failures": MOST_FAILURES,
+        **{name: getattr(RunFolder(Path()), name).name for name in _FILES},
         "most_restarts": MOST_RESTARTS,
         "seconds_to_end": _TO_END_S,
     }

@@ -8,6 +8,9 @@ from functools import cached_property
 
 from scconv_lab.errors import UserError
 from scconv_lab.messages import nearest
+from scconv_lab.run_folder.attempts import stopped_early
+from scconv_lab.run_folder.progress import progress_of
+from scconv_lab.run_folder.state import damage, state_of
 from scconv_lab.sweeps import agents, ledger, slurm
 from scconv_lab.sweeps.estimate import plan_arms
 from scconv_lab.sweeps.file import SweepFile
@@ -45,11 +48,11 @@ class Sweep:
         chosen = select(every, only)
         self.members: list[Run] = resolve(every)
         self.runs: list[Run] = [run for run in self.members if (run.arm, run.seed) in chosen]
-        require_buildable([run for run in self.runs if ledger.state(run) != "done"])
+        require_buildable([run for run in self.runs if state_of(run.files) != "done"])
 
     def states(self) -> dict[str, str]:
         """The state of each run by its id, what waits in SLURM's queue included."""
-        found = {run.id: ledger.state(run) for run in self.runs}
+        found = {run.id: state_of(run.files) for run in self.runs}
         return {
             run: "queued" if run in self._queued and state in ("new", "interrupted") else state
             for run, state in found.items()
@@ -63,7 +66,7 @@ class Sweep:
     def forgive(self) -> None:
         """Let what failed or was stopped early be tried again."""
         for run in self.runs:
-            if ledger.state(run) in ("failed", "stopped"):
+            if state_of(run.files) in ("failed", "stopped"):
                 ledger.forgive(run)
 
     def redo_changed(self) -> None:
@@ -161,7 +164,7 @@ class Sweep:
         rows = []
         states = self.states()
         for run in self.runs:
-            progress, reached = ledger.progress(run), ledger.results(run)
+            progress, reached = progress_of(run.files), ledger.results(run)
             accuracy = reached.get("val/acc1", progress.accuracies.get(progress.epoch))
             rows.append(
                 [
@@ -172,9 +175,9 @@ class Sweep:
                     str(progress),
                     f"{accuracy:.4f}" if accuracy is not None else "",
                     f"{reached['test/acc1']:.4f}" if "test/acc1" in reached else "",
-                    ledger.damage(run)
+                    damage(run.files)
                     or ledger.made_otherwise(run)
-                    or ledger.stopped_early(run)
+                    or stopped_early(run.files)
                     or self._queued.get(run.id, ""),
                 ]
             )

@@ -2,7 +2,7 @@
 # Every process that it starts is of this job, and ends with it.
 
 IFS=$'\t' read -r folder by_hand < <(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$list")
-log=$folder/log.txt attempts=$folder/attempts.jsonl
+launched=$folder/$launched results=$folder/$results log=$folder/$log attempts=$folder/$attempts
 job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 export PYTHONUNBUFFERED=1 # the log is where a run's progress is read
 
@@ -14,12 +14,8 @@ say() {
   echo "$(date '+%F %T')  $folder  $*"
 }
 
-failures() { # as scconv_lab.sweeps.ledger counts them
-  [ -e "$attempts" ] || { echo 0 && return; }
-  awk -v in_order="\"code\": ($in_order)[,}]" '
-    /"forgiven"/ { count = 0; next }
-    /}$/ && !/"stopped"/ && $0 !~ in_order { count++ }
-    END { print count + 0 }' "$attempts"
+failures() {
+  "$python" -m scconv_lab.run_folder.attempts "$folder"
 }
 
 requeue() {
@@ -60,11 +56,11 @@ why_ended() {
 # Sets `code`; to nothing if the run did not end in time.
 fit() {
   local began=$SECONDS asked='' waited=0 srun start
-  printf '\n$ scconv-lab fit --config %s\n# by hand: scconv-lab %s\n' "$folder/run.yaml" "$by_hand" >> "$log"
+  printf '\n$ scconv-lab fit --config %s\n# by hand: scconv-lab %s\n' "$launched" "$by_hand" >> "$log"
   start=$(($(wc -c < "$log") + 1))
   # srun does not take over how many CPUs the job has for a task
   srun --kill-on-bad-exit=1 ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"} \
-    "${scconv_lab[@]}" fit --config "$folder/run.yaml" >> "$log" 2>&1 < /dev/null &
+    "${scconv_lab[@]}" fit --config "$launched" >> "$log" 2>&1 < /dev/null &
   srun=$!
   while kill -0 "$srun" 2> /dev/null; do
     if [ -n "$warned" ]; then
@@ -76,19 +72,19 @@ fit() {
   wait "$srun"
   code=$?
   [ "$code" -eq 0 ] || why_ended "$start"
-  [ -z "$cancelled" ] || [ -e "$folder/results.json" ] || code=143 # srun passes on 0 where a node is lost
+  [ -z "$cancelled" ] || [ -e "$results" ] || code=143 # srun passes on 0 where a node is lost
   printf '{"code": %d, "seconds": %d, "launcher": "slurm", "job": "%s"}\n' "$code" "$((SECONDS - began))" "$job" \
     >> "$attempts"
 }
 
-while [ ! -e "$folder/results.json" ]; do
+while [ ! -e "$results" ]; do
   [ "$(failures)" -lt "$most_failures" ] || { say "has failed; its log is $log" && exit 1; }
   [ -z "$warned" ] || requeue "this one is about to end"
   say "starts"
   fit
   if [ -n "$cancelled" ]; then
     say "was ended by SLURM" && exit 1
-  elif [ -e "$folder/results.json" ]; then
+  elif [ -e "$results" ]; then
     break
   elif [[ ! $code =~ ^($in_order)?$ ]]; then
     say "fails with exit code $code"

@@ -13,6 +13,7 @@ from scconv_lab.errors import Stopped, UserError
 from scconv_lab.messages import first_line
 from scconv_lab.run_folder.checkpoint_io import load_verified, set_aside
 from scconv_lab.run_folder.configuration import differences
+from scconv_lab.run_folder.layout import BEST, CHECKPOINTS
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.exact_resume import ExactResume
 from scconv_lab.training.interrupt import SignalWatch
@@ -35,8 +36,8 @@ def checkpoints(
         bad: Files that are set aside, as ``x.ckpt.bad``.
         configuration: What the run is made from, of plain values; the checkpoints keep it.
     """
-    best = ModelCheckpoint(folder, "best", monitor="val/acc1", mode="max", enable_version_counter=False)
-    return [ExactResume(configuration), best, LastCheckpoint(folder / "last.ckpt", save_every=save_every, bad=bad)]
+    best = ModelCheckpoint(folder, Path(BEST).stem, monitor="val/acc1", mode="max", enable_version_counter=False)
+    return [ExactResume(configuration), best, LastCheckpoint(folder / CHECKPOINTS[0], save_every=save_every, bad=bad)]
 
 
 class LastCheckpoint(Checkpoint):

@@ -14,7 +14,7 @@ from scconv_lab.cli import main
 from scconv_lab.errors import BUSY, DONE, BusyError, UserError
 from scconv_lab.fit.open_run import AlreadyFinished, OpenRun, close, open_evaluation, open_fit
 from scconv_lab.run_folder.layout import RunFolder
-from scconv_lab.run_folder.resume import write_results
+from scconv_lab.run_folder.results import write_results
 from tests.runs import command_environment
 
 CONFIG = {"net": "a", "trainer": {"max_epochs": 1}}

@@ -10,7 +10,8 @@ import torch
 
 from scconv_lab.errors import UserError
 from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO, load_verified, set_aside
-from scconv_lab.run_folder.resume import Earlier, Finished, find, write_results
+from scconv_lab.run_folder.results import Finished, write_results
+from scconv_lab.run_folder.resume import Earlier, find
 
 CONFIG = {"seed_everything": 0, "trainer": {"max_epochs": 3}, "data": {"init_args": {"root": "a"}}}
 

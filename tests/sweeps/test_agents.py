@@ -16,7 +16,8 @@ from wandb.sdk.launch.sweeps import utils as wandb_sweeps
 from wandb.sdk.lib import config_util
 
 from scconv_lab.errors import UserError
-from scconv_lab.run_folder.resume import write_results
+from scconv_lab.run_folder.results import write_results
+from scconv_lab.run_folder.state import state_of
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.agents import commands, define
 from scconv_lab.sweeps.file import read_sweep
@@ -140,7 +141,7 @@ def test_a_fit_in_an_agents_environment_ends_without_a_word_of_w_and_b(here: Pat
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr == ""
     assert not re.search(r"wandb.*warning|ignor", finished.stdout, re.IGNORECASE)
-    assert ledger.state(run) == "done"
+    assert state_of(run.files) == "done"
     record = recorded(run.folder)
     assert [path.name for path in record.wandb_records()] == ["run-first123.wandb"]
     assert record.wandb()["summary"]["test/acc1"] == pytest.approx(ledger.results(run)["test/acc1"])
@@ -166,13 +167,13 @@ def test_a_run_that_another_agent_goes_on_with_has_one_whole_curve(here: Path) -
             if line.startswith("epoch 1/"):
                 first.send_signal(signal.SIGTERM)
         assert first.wait() == 143
-    assert ledger.state(run) == "interrupted"
+    assert state_of(run.files) == "interrupted"
     assert values(define([run], "table1")) == [value]
     second = subprocess.run(
         words(file, value), cwd=here, env=of_an_agent(here, "second12", value), capture_output=True, text=True
     )
     assert (second.returncode, second.stderr) == (0, "")
-    assert ledger.state(run) == "done"
+    assert state_of(run.files) == "done"
     record = recorded(run.folder)
     assert [path.name for path in record.wandb_records()] == ["run-first123.wandb", "run-second12.wandb"]
     assert len(record.wandb_history("val/acc1")) == EPOCHS
@@ -196,7 +197,7 @@ def test_a_server_that_gives_an_agents_run_no_record_leaves_it_offline(here: Pat
         )
     assert finished.returncode == 0, finished.stderr
     assert "W&B      offline; the server gave no run" in finished.stdout
-    assert ledger.state(run) == "done"
+    assert state_of(run.files) == "done"
     (record,) = run.folder.glob("wandb/*run-*/*.wandb")
     assert record.parent.name.startswith("offline-run-")
     assert "first123" not in record.name
@@ -263,7 +264,7 @@ def test_an_agent_takes_every_run(here: Path) -> None:
         assert finished.stdout.count("W&B      online, ") == 2
         assert not re.search(r"wandb.*warning|ignoring", finished.stdout + finished.stderr, re.IGNORECASE)
         assert server.runs == ["agentrun1", "agentrun2"]
-        assert [ledger.state(run) for run in runs] == ["done", "done"]
+        assert [state_of(run.files) for run in runs] == ["done", "done"]
         for run, name in zip(runs, server.runs, strict=True):
             accuracies = server.curve(name, "val/acc1")
             assert len(accuracies) == EPOCHS

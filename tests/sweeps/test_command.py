@@ -162,7 +162,7 @@ def test_a_folder_with_a_line_break_is_refused_for_slurm(
 def test_slurm_is_asked_for_nothing_where_all_is_done(
     sweep: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scconv_lab.sweeps.ledger.state", lambda run: "done")
+    monkeypatch.setattr("scconv_lab.sweeps.sweep.state_of", lambda files: "done")
     assert sweep("--launcher", "slurm") == 0
     assert capsys.readouterr().out == "sweep    small, 4 runs: 4 done\n"
 

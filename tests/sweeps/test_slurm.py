@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from scconv_lab.errors import UserError
+from scconv_lab.run_folder.attempts import attempts, failures, was_killed
+from scconv_lab.run_folder.state import state_of
 from scconv_lab.sweeps import ledger, slurm
 from scconv_lab.sweeps.file import read_sweep
 from scconv_lab.sweeps.grid import expand
@@ -276,7 +278,7 @@ class Task:
 
     @property
     def codes(self) -> list[int]:
-        return [attempt["code"] for attempt in ledger.attempts(self.job.runs[0])]
+        return [attempt["code"] for attempt in attempts(self.job.runs[0].files)]
 
     @property
     def requeued(self) -> bool:
@@ -296,7 +298,7 @@ def test_a_task_runs_what_a_person_would(task: Task) -> None:
     assert (task.folder / "log.txt").read_text() == (
         f"\n$ scconv-lab fit --config {task.folder}/run.yaml\n# by hand: scconv-lab {by_hand}\ntrained\n"
     )
-    (attempt,) = ledger.attempts(task.job.runs[0])
+    (attempt,) = attempts(task.job.runs[0].files)
     assert attempt == {"code": 0, "seconds": attempt["seconds"], "launcher": "slurm", "job": "7_0"}
     assert not task.requeued
     assert task.run("exit 1") == 0
@@ -320,7 +322,7 @@ def test_a_task_runs_what_a_person_would(task: Task) -> None:
 def test_what_fails_is_tried_once_more(task: Task, srun: str) -> None:
     assert task.run(srun, srun, DONE) == 1
     assert (task.codes, task.requeued) == ([3, 3], False)
-    assert ledger.state(task.job.runs[0]) == "failed"
+    assert state_of(task.job.runs[0].files) == "failed"
     assert task.run(DONE) == 1
     assert task.fits == 2
 
@@ -329,9 +331,9 @@ def test_failures_count_as_the_ledger_counts(task: Task) -> None:
     run = task.job.runs[0]
     for attempt in ({"code": 1}, {"code": 1}, {"forgiven": True}, {"code": 143}, {"code": -9, "launcher": "local"}):
         ledger.note(run, **attempt)
-    assert ledger.failures(run) == 1
+    assert failures(run.files) == 1
     assert task.run("exit 2", DONE) == 1
-    assert (task.codes, ledger.state(run)) == ([143, -9, 2], "failed")
+    assert (task.codes, state_of(run.files)) == ([143, -9, 2], "failed")
     ledger.forgive(run)
     assert task.run("exit 2", "exit 2", DONE) == 0
     assert task.fits == 3
@@ -353,14 +355,14 @@ def test_failures_count_as_the_ledger_counts(task: Task) -> None:
 def test_what_was_ended_goes_on_in_a_new_job(task: Task, srun: str, code: int) -> None:
     assert task.run(srun) == 0
     assert (task.codes, task.requeued, task.fits) == ([code], True, 1)
-    assert ledger.failures(task.job.runs[0]) == 0
+    assert failures(task.job.runs[0].files) == 0
 
 
 def test_a_kill_is_told_from_a_failure(task: Task) -> None:
     killed = "echo 'srun: error: n1: tasks 0-1: Killed'; exit 137"
     assert task.run(killed, killed) == 1
     assert task.codes == [-9, -9]
-    assert ledger.was_killed(task.job.runs[0])
+    assert was_killed(task.job.runs[0].files)
 
 
 def test_restarts_have_an_end(task: Task) -> None:
@@ -438,7 +440,7 @@ def log(run: Run) -> str:
 
 
 def noted(run: Run) -> list[Any]:
-    return [attempt["code"] for attempt in ledger.attempts(run)]
+    return [attempt["code"] for attempt in attempts(run.files)]
 
 
 @pytest.mark.slow
@@ -452,13 +454,13 @@ def test_an_array_with_two_processes_a_failure_and_an_end_by_hand(real: Cluster,
     real("scancel", long)
     wait_for(launched.over, "the end of the array")
 
-    assert {name: ledger.state(run) for name, run in runs.items() if name != "long"} == {
+    assert {name: state_of(run.files) for name, run in runs.items() if name != "long"} == {
         "plain": "done",
         "two": "done",
         "crash": "failed",
     }
-    assert ledger.state(runs["long"]) in ("new", "interrupted")
-    assert ledger.failures(runs["long"]) == 0
+    assert state_of(runs["long"].files) in ("new", "interrupted")
+    assert failures(runs["long"].files) == 0
     assert {name: noted(runs[name]) for name in ("plain", "two", "crash")} == {
         "plain": [0],
         "two": [0],
@@ -496,7 +498,7 @@ def test_a_run_that_loses_its_place_and_then_its_node_ends_as_if_it_had_not(real
         wait_for(lambda: job in real.jobs() and real.jobs()[job][1] not in ("", node), "another node")
         wait_for(launched.over, "its end")
 
-    assert ledger.state(run) == "done"
+    assert state_of(run.files) == "done"
     assert noted(run) in ([143, 143, 0], [143, 0])  # a node may be gone before its task can note anything
     resumed = re.findall(r"^resume   (?:step|from|no earlier)", log(run), re.MULTILINE)
     assert log(run).count("\n$ scconv-lab fit ") == len(resumed) == 3
