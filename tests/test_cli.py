@@ -287,6 +287,17 @@ class TestEvaluation:
         again = Run(f"{capsys.readouterr().out}\nfolder .", here)
         assert again.console("val/acc1") == [max(quick_run.console("val/acc1"))]
 
+    def test_predict_of_some_batches_names_the_first_samples(
+        self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        written = []
+        for limit in ([], ["--trainer.limit_predict_batches", "1"], ["--trainer.limit_predict_batches", "0.5"]):
+            assert main(["predict", *self.arguments(quick_run), *limit]) == 0
+            written.append((here / capsys.readouterr().out.split()[-1]).read_text().splitlines())
+        everything, one, half = written
+        assert one == everything[: 1 + 64]
+        assert half == everything[: 1 + 2 * 64]
+
     def test_predict_writes_each_sample_once(
         self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from scconv_lab.errors import UserError
@@ -114,8 +115,8 @@ def _load(ckpt: Path, *, trust_code: bool) -> "Classifier":
         raise
     except Exception as error:  # torch.load and Lightning raise many kinds on a damaged or another's file
         raise UserError(
-            f"--ckpt {ckpt} is not a readable checkpoint of this lab ({type(error).__name__}); "
-            "use the run's other checkpoint"
+            f"--ckpt {ckpt} is not a readable checkpoint of this lab ({type(error).__name__}: "
+            f"{shorten(str(error), width=300, placeholder=' ...')}); use the run's other checkpoint"
         ) from error
     classifier.net.eval()
     return classifier

@@ -80,7 +80,7 @@ def fill(
         way_out: What to do where they do not fit, for the message.
 
     Raises:
-        UserError: (a ValueError) if a tensor outside the classifier is missing, unexpected or of another shape.
+        UserError: (a ValueError) if a tensor outside the classifier is missing, unexpected or of another shape or type.
     """
     own = net.state_dict()
     whole = all(name in weights and weights[name].shape == own[name].shape for name in classifier)
@@ -95,6 +95,7 @@ def fill(
         "are missing there": [name for name in own if name not in kept and name not in optional],
         "are unknown here": [name for name in kept if name not in own],
         "have another shape": reshaped,
+        "have another type": retyped(kept, own),
     }
     for how, entries in misfits.items():
         if entries:
@@ -105,6 +106,26 @@ def fill(
             )
     own.update(kept)
     net.load_state_dict(own)
+
+
+def retyped(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
+    """The tensors whose type a net does not have, in words; torch would convert them in silence.
+
+    Floating point of another width is of the same type, as are whole numbers.
+
+    Args:
+        tensors: Those of a file, by name.
+        own: Those of the net, by name.
+    """
+    return [
+        f"{name} is {tensor.dtype} there and {own[name].dtype} here".replace("torch.", "")
+        for name, tensor in tensors.items()
+        if name in own and _kind(tensor) != _kind(own[name])
+    ]
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool, bool]:
+    return tensor.is_floating_point(), tensor.is_complex(), tensor.dtype == torch.bool
 
 
 def hub_error(name: str, host: str, error: Exception, way_out: str) -> UserError:

@@ -2,12 +2,14 @@
 
 import hashlib
 import io
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from torch import Tensor
 
 from scconv_lab.errors import UserError
 from scconv_lab.run_folder.files import write_temporary, write_whole
@@ -85,7 +87,7 @@ def load_verified(path: Path, *, map_location: Any = "cpu", for_training: bool =
         raise UserError(f"{path} ({len(content):,} bytes) does not match {_beside(path).name}")
     try:
         checkpoint = torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
-        _ = checkpoint["hyper_parameters"].keys(), checkpoint["state_dict"].keys()
+        _ = checkpoint["state_dict"].keys(), json.dumps(dict(checkpoint["hyper_parameters"]), default=_no_tensor)
     except Exception as error:  # torch.load raises many kinds on a damaged file
         kind = type(error).__name__
         raise UserError(f"{path} is not a readable checkpoint of this lab ({kind})") from error
@@ -96,6 +98,13 @@ def load_verified(path: Path, *, map_location: Any = "cpu", for_training: bool =
                 "`--weights` starts a new fit from its weights"
             )
     return checkpoint
+
+
+def _no_tensor(value: Any) -> str:
+    """Refuse a tensor where a configuration is compared with another, value by value."""
+    if isinstance(value, Tensor):
+        raise TypeError("a tensor in place of a setting")
+    return str(value)
 
 
 def has_checksum(path: Path) -> bool:

@@ -3,22 +3,26 @@
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer, loops
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.trainer.connectors import checkpoint_connector
 
 from scconv_lab.errors import Stopped, UserError
-from scconv_lab.messages import first_line
 from scconv_lab.run_folder.checkpoint_io import load_verified, set_aside
 from scconv_lab.run_folder.configuration import differences
 from scconv_lab.run_folder.layout import BEST, CHECKPOINTS
+from scconv_lab.training import exact_resume
 from scconv_lab.training.classifier import Classifier
 from scconv_lab.training.exact_resume import ExactResume
 from scconv_lab.training.interrupt import SignalWatch
 
 _OF_THE_NET = ("net", "surgery", "num_classes")
+_RESTORES = (checkpoint_connector.__file__, exact_resume.__file__)
+_USES = tuple(str(Path(module.__file__).parent) for module in (loops, torch.optim))
 
 
 def checkpoints(
@@ -149,17 +153,21 @@ def require_same_hparams(path: Path, model: Classifier, *, for_training: bool) -
         )
 
 
-def restoring(error: BaseException, path: str | None) -> UserError | None:
-    """What to say of an error that Lightning's restoring of a checkpoint met; None for any other error.
+def restoring(error: BaseException, path: str | None, trainer: Trainer) -> UserError | None:
+    """What to say of an error that comes of a checkpoint's content; None for any other error.
 
-    A checkpoint may be whole, have every part, and still hold in one of them what no run would write.
+    A checkpoint may be whole, have every part, and still hold in one of them what no run would write. Some of it fails
+    while it is restored, some in the loop or the optimizer at the first step.
     """
     if isinstance(error, UserError) or not isinstance(error, Exception):
         return None
-    frames = traceback.extract_tb(error.__traceback__)
-    if not any(frame.filename == checkpoint_connector.__file__ for frame in frames):
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    callbacks = trainer.callbacks  # pyrefly: ignore[missing-attribute]
+    resuming = any(isinstance(callback, ExactResume) and callback.resuming for callback in callbacks)
+    if not any(file in _RESTORES for file in files) and not (resuming and files[-1].startswith(_USES)):
         return None
+    reason = shorten(str(error), width=300, placeholder=" ...")
     return UserError(
-        f"{path} cannot be restored ({type(error).__name__}: {first_line(error)}); give another checkpoint, or its "
-        "weights only by `--weights`"
+        f"{path} cannot be restored ({type(error).__name__}: {reason}); give another checkpoint, or its weights only "
+        "by `--weights`"
     )

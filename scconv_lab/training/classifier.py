@@ -13,9 +13,9 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from scconv_lab.data import IGNORE_INDEX
 from scconv_lab.errors import UserError
-from scconv_lab.messages import first_line
+from scconv_lab.messages import first_line, require_positive
 from scconv_lab.models import Net
-from scconv_lab.models.pretrained import without_pretrained
+from scconv_lab.models.pretrained import retyped, without_pretrained
 from scconv_lab.run_folder.checkpoint_io import load_verified
 from scconv_lab.surgery import SurgeryReport, apply_surgery
 from scconv_lab.training.metrics import accuracies
@@ -52,7 +52,7 @@ class Classifier(LightningModule):
             cores, same results.
 
     Raises:
-        UserError: (a ValueError) if the net, a unit or the smoothing cannot be as asked.
+        UserError: (a ValueError) if the net, a unit, the image's shape or the smoothing cannot be as asked.
     """
 
     def __init__(
@@ -73,6 +73,10 @@ class Classifier(LightningModule):
             raise UserError(f"`num_classes` (={num_classes}) must be at least 2; the data needs a second class")
         if not 0 <= label_smoothing < 1:
             raise UserError(f"`label_smoothing` (={label_smoothing}) must be at least 0 and below 1")
+        if len(image_shape) != 3:
+            raise UserError(f"`image_shape` (={image_shape}) must be three numbers: channels, height and width")
+        for size in image_shape:
+            require_positive("image_shape", size)
         self.save_hyperparameters(logger=False)
         self.image_shape = image_shape
         self.optimizer = optimizer
@@ -149,8 +153,10 @@ class Classifier(LightningModule):
                 require_trusted(description, source=source)
             with without_pretrained():
                 return cls(**description, **arguments)
-        except UserError:
-            raise
+        except UserError as error:
+            if source in str(error):
+                raise
+            raise UserError(f"{source}: {error}") from error
         except Exception as error:  # values of wrong types, which no parser has seen
             reason = f"{type(error).__name__}: {first_line(error)}"
             raise UserError(
@@ -163,11 +169,13 @@ class Classifier(LightningModule):
             checkpoint[key] = {_uncompiled(name): tensor for name, tensor in checkpoint[key].items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Name the weights as this net does, whether either is compiled or not."""
+        """Name the weights as this net does, whether either is compiled or not; TypeError if one is of another type."""
         own = {_uncompiled(name): name for name in self.state_dict()}
         for key in _WEIGHTS & checkpoint.keys():
             named = {_uncompiled(name): tensor for name, tensor in checkpoint[key].items()}
             checkpoint[key] = {own.get(name, name): tensor for name, tensor in named.items()}
+            if others := retyped(checkpoint[key], self.state_dict()):
+                raise TypeError(f"{key}: {', '.join(others[:3])}")
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) to logits (B, num_classes)."""

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 Plain = dict[str, Any]
+_MISSING = object()
 
 
 class ExactResume(Callback):
@@ -27,6 +29,9 @@ class ExactResume(Callback):
 
     def __init__(self, configuration: dict[str, Any] | None = None) -> None:
         self.configuration = configuration or {}
+        self.resuming = False
+        """Whether a checkpoint was loaded and no step was trained since."""
+        self._checkpoint: Plain = {}
         self._restored: list[Plain] = []
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -38,8 +43,22 @@ class ExactResume(Callback):
         checkpoint["processes"] = _gather(own, trainer.world_size)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the state until what is built before the first step has drawn its random numbers."""
+        """Keep the state until what is built before the first step has drawn its random numbers.
+
+        Of callbacks, what Lightning would restore in silence is refused here, as they are restored next.
+        """
+        self.resuming = True
+        for callback in trainer.callbacks:  # pyrefly: ignore[missing-attribute]
+            saved, name = checkpoint["callbacks"].get(callback.state_key), f"callbacks.{type(callback).__name__}"
+            _require_none(_unlike(saved, callback.state_dict(), name) if saved is not None else [])
+        self._checkpoint = checkpoint
         self._restored = checkpoint.get("processes", [])
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse what Lightning would restore in silence, or fail on only later; nothing of it is restored yet."""
+        if self._checkpoint:
+            require_like(self._checkpoint, trainer)
+        self._checkpoint = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore this process's state."""
@@ -48,6 +67,59 @@ class ExactResume(Callback):
             set_metrics(pl_module, own["metrics"])
             set_generators(own["generators"])
         self._restored = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """From here on an error is the run's own."""
+        self.resuming = False
+
+
+def require_like(checkpoint: Plain, trainer: Trainer) -> None:
+    """Raise ValueError unless a checkpoint holds each part of a fit as the fit has it before it is restored.
+
+    Keys, kinds and numbers of entries are compared, not values. Lightning restores as many optimizers and schedules as
+    there are in the file, and torch takes whatever a schedule's entries are.
+    """
+    optimizers, schedules = checkpoint["optimizer_states"], checkpoint["lr_schedulers"]
+    fresh = [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs]
+    counters = {key: value for key, value in trainer.fit_loop.state_dict().items() if key.endswith("_progress")}
+    lacking = [
+        *([] if len(optimizers) == len(trainer.optimizers) else ["optimizer_states"]),
+        *(f"optimizer_states.{index}" for index, state in enumerate(optimizers) if not _same_entries(state)),
+        *_unlike(schedules, fresh, "lr_schedulers"),
+        *_unlike(checkpoint["loops"].get("fit_loop"), counters, "loops.fit_loop"),
+    ]
+    _require_none(lacking)
+
+
+def _require_none(lacking: list[str]) -> None:
+    if lacking:
+        raise ValueError(f"{', '.join(lacking)}: missing, or other than what this run has")
+
+
+def _same_entries(optimizer: Any) -> bool:
+    """Whether all parameters with a state have one of the same entries: an optimizer starts a lacking one anew."""
+    states = optimizer["state"].values() if isinstance(optimizer, dict) and "state" in optimizer else [None]
+    return all(isinstance(state, dict) for state in states) and len({frozenset(state) for state in states}) < 2
+
+
+def _unlike(saved: Any, fresh: Any, name: str) -> list[str]:
+    """Dotted names of what is missing or of another kind; private entries may be, as other versions have others."""
+    if fresh is None:
+        return []
+    if isinstance(fresh, Number):
+        return [] if isinstance(saved, Number) else [name]
+    if isinstance(fresh, dict):
+        if not isinstance(saved, dict):
+            return [name]
+        keys = [key for key in fresh if key in saved or not str(key).startswith("_")]
+        return [line for key in keys for line in _unlike(saved.get(key, _MISSING), fresh[key], f"{name}.{key}")]
+    if isinstance(fresh, list | tuple):
+        if not isinstance(saved, list | tuple) or (fresh and len(saved) != len(fresh)):
+            return [name]
+        return [line for index, own in enumerate(fresh) for line in _unlike(saved[index], own, f"{name}.{index}")]
+    return [] if isinstance(saved, type(fresh)) else [name]
 
 
 def _gather(own: Plain, world_size: int) -> list[Plain]:

@@ -36,7 +36,11 @@ class PredictionWriter(BasePredictionWriter):
         data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it
         classes = data.class_names
         kept = labels != IGNORE_INDEX  # what fills up the last batch of some process
-        rows = zip(data.predicted_samples, labels[kept].tolist(), probabilities[kept].tolist(), strict=True)
+        samples = data.predicted_samples
+        limit = trainer.limit_predict_batches
+        if isinstance(limit, int) or limit < 1:  # 1 is one batch; so the first of the split
+            samples = samples[: int(kept.sum())]
+        rows = zip(samples, labels[kept].tolist(), probabilities[kept].tolist(), strict=True)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["sample", "label", "prediction", *(f"p({name})" for name in classes)])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,40 @@ def test_the_average_is_what_an_ema_checkpoint_evaluates(tmp_path: Path) -> None
     assert differing(content["state_dict"], content["current_model_state"])
     loaded = Classifier.load_from_checkpoint(tmp_path / "last.ckpt", weights_only=True, map_location="cpu")
     assert differing(loaded.state_dict(), trainer.model.state_dict()) == []
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    fit(folder, max_epochs=1)
+    return folder
+
+
+def without_momentum(content: dict[str, Any]) -> None:
+    del content["optimizer_states"][0]["state"][3]["momentum_buffer"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda content: content["optimizer_states"].clear(), "optimizer_states"),
+        (without_momentum, "optimizer_states.0"),
+        (lambda content: content["lr_schedulers"].clear(), "lr_schedulers"),
+        (lambda content: content["lr_schedulers"][0].update(T_max="15"), "lr_schedulers.0.T_max"),
+        (lambda content: content["lr_schedulers"][0].pop("last_epoch"), "lr_schedulers.0.last_epoch"),
+        (lambda content: content["loops"].pop("fit_loop"), "loops.fit_loop"),
+        (lambda content: content["loops"]["fit_loop"].clear(), "loops.fit_loop.epoch_loop"),
+        (
+            lambda content: max(content["callbacks"].values(), key=len).update(best_model_path=3),
+            "callbacks.ModelCheckpoint",
+        ),
+    ],
+)
+def test_what_would_be_restored_in_silence_is_refused(
+    whole: Path, tmp_path: Path, spoil: Callable[[dict[str, Any]], Any], named: str
+) -> None:
+    content = load(whole / "last.ckpt")
+    spoil(content)
+    torch.save(content, tmp_path / "x.ckpt")
+    with pytest.raises(ValueError, match=rf"^{named}.*: missing, or other than what this run has$"):
+        fit(whole, ckpt=tmp_path / "x.ckpt", max_epochs=4)
