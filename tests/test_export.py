@@ -1,5 +1,6 @@
 """The exported files: what they compute, what they hold, and what a mistake or a wrong file gets."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,14 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from scconv_lab import export
 from scconv_lab.cli import main
+from scconv_lab.data import Digits
 from scconv_lab.errors import UserError
 from scconv_lab.export import FORMATS, ParityError, load_safetensors
 from scconv_lab.models.pretrained import without_pretrained
@@ -207,6 +211,21 @@ def test_a_checkpoint_of_a_fit(
     net = Classifier.load_from_checkpoint(ckpt, weights_only=True, map_location="cpu").net.eval()
     images = torch.randn(2, 3, 8, 8)
     assert torch.equal(load_safetensors(output)(images), net(images))
+    for file_format in ("onnx", "torch_export"):
+        assert main(["export", f"--ckpt={ckpt}", f"--format={file_format}"]) == 0
+    metadata = (
+        safe_open(output, framework="pt").metadata(),
+        onnxruntime.InferenceSession(ckpt.with_suffix(".onnx")).get_modelmeta().custom_metadata_map,
+        dict.fromkeys(Digits().description, ""),
+    )
+    torch.export.load(ckpt.with_suffix(".pt2"), extra_files=metadata[2])
+    for of_file in metadata:
+        assert {key: json.loads(of_file[key]) for key in Digits().description} == {
+            "image_shape": [3, 8, 8],
+            "mean": [0.3054] * 3,
+            "std": [0.3760] * 3,
+            "class_names": [str(digit) for digit in range(10)],
+        }
 
 
 @pytest.mark.slow
@@ -331,7 +350,7 @@ def test_onnx_without_its_libraries_names_what_installs_them(
         (["--ckpt", "TMP/other.ckpt", "--format", "onnx"], ["other.ckpt is not a readable checkpoint of this lab"]),
         (
             ["--ckpt", "TMP/weights.ckpt", "--format", "onnx"],
-            ["is not a readable checkpoint of this lab (RuntimeError)"],
+            ["is not a readable checkpoint of this lab (RuntimeError: "],
         ),
         (["--ckpt", "TMP/depth.ckpt", "--format", "onnx"], ["`depth` (=9) must be 6n + 2"]),
     ],

@@ -136,6 +136,20 @@ class ImageDataModule(LightningDataModule, ABC):
         """The name of each class, in the order of the labels; numbers where the data set gives none."""
         return [str(label) for label in range(self.num_classes)]
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a user of a trained net has to know of its images, of plain values.
+
+        ``image_shape`` is [3, H, W]; ``mean`` and ``std`` are of each channel, for intensities in [0, 1];
+        ``class_names`` are in the order of the logits.
+        """
+        return {
+            "image_shape": list(self.image_shape),
+            "mean": [*self.mean] * (3 // len(self.mean)),
+            "std": [*self.std] * (3 // len(self.std)),
+            "class_names": list(self.class_names),
+        }
+
     def sample_names(self, split: Literal["train", "test"]) -> list[str] | None:
         """The file of each sample of `load`; None where samples are no files."""
         return None

@@ -10,7 +10,8 @@ from scconv_lab.terminal.command_parser import CommandParser
 _EXAMPLES = {"ckpt": "RUN_FOLDER/checkpoints/best.ckpt", "format": "onnx"}
 _DESCRIPTION = """\
 Write a checkpoint's net, in evaluation mode and fp32, for other programs. The file is read back and has to agree with
-the net. It takes images (batch, C, H, W), prepared as in training, at any batch size, and gives logits.
+the net. It takes images (batch, C, H, W), prepared as in training, at any batch size, and gives logits. Its metadata
+say how images are prepared, as JSON: image_shape, mean, std (of intensities in 0 to 1), class_names.
 """
 _EPILOG = """\
 formats:

@@ -78,7 +78,13 @@ def _write_safetensors(classifier: "Classifier", _: "Tensor", path: Path) -> Non
         name: tensor.clone(memory_format=torch.contiguous_format)  # safetensors takes no two names for one memory
         for name, tensor in classifier.net.state_dict().items()
     }
-    path.write_bytes(save(tensors, metadata={"format": "pt", _METADATA: json.dumps(dict(classifier.hparams))}))
+    description = {_METADATA: json.dumps(dict(classifier.hparams))}
+    path.write_bytes(save(tensors, metadata={"format": "pt", **description, **_images_metadata(classifier)}))
+
+
+def _images_metadata(classifier: "Classifier") -> dict[str, str]:
+    """What the checkpoint says of its images, each value as JSON; nothing where no data set of the lab trained it."""
+    return {key: json.dumps(value) for key, value in classifier.images.items()}
 
 
 def _trace(classifier: "Classifier", images: "Tensor") -> "torch.export.ExportedProgram":
@@ -93,7 +99,7 @@ def _trace(classifier: "Classifier", images: "Tensor") -> "torch.export.Exported
 def _write_torch_export(classifier: "Classifier", images: "Tensor", path: Path) -> None:
     import torch
 
-    torch.export.save(_trace(classifier, images), path)
+    torch.export.save(_trace(classifier, images), path, extra_files=_images_metadata(classifier))
 
 
 def _read_torch_export(path: Path) -> "Callable[[Tensor], Tensor]":
@@ -106,16 +112,17 @@ def _write_onnx(classifier: "Classifier", images: "Tensor", path: Path) -> None:
     import torch
 
     weights = sum(tensor.nbytes for tensor in classifier.net.state_dict().values())
-    torch.onnx.export(
+    program = torch.onnx.export(
         _trace(classifier, images),
-        f=path,
         dynamo=True,
         verbose=False,
         input_names=["images"],
         output_names=["logits"],
         dynamic_shapes=({0: "batch"},),
-        external_data=weights > _ONE_ONNX_FILE,
     )
+    assert program is not None
+    program.model.metadata_props.update(_images_metadata(classifier))
+    program.save(path, external_data=weights > _ONE_ONNX_FILE)
 
 
 def _read_onnx(path: Path) -> "Callable[[Tensor], Tensor]":

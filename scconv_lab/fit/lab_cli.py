@@ -90,7 +90,8 @@ class LabCLI(LightningCLI):
                 self.run.abandon()
             elif self.run and self.subcommand == "fit" and by_request(error):
                 say_how_to_resume(self.run.folder)
-            if self.run and (refused := restoring(error, self.settings.ckpt_path, self.trainer)):
+            trainer = getattr(self, "trainer", None)
+            if self.run and trainer and (refused := restoring(error, self.settings.ckpt_path, trainer)):
                 raise refused from error
             raise
 

@@ -87,7 +87,8 @@ def load_verified(path: Path, *, map_location: Any = "cpu", for_training: bool =
         raise UserError(f"{path} ({len(content):,} bytes) does not match {_beside(path).name}")
     try:
         checkpoint = torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
-        _ = checkpoint["state_dict"].keys(), json.dumps(dict(checkpoint["hyper_parameters"]), default=_no_tensor)
+        plain = [dict(checkpoint["hyper_parameters"]), dict(checkpoint.get("images", {}))]
+        _ = checkpoint["state_dict"].keys(), json.dumps(plain, default=_no_tensor)
     except Exception as error:  # torch.load raises many kinds on a damaged file
         kind = type(error).__name__
         raise UserError(f"{path} is not a readable checkpoint of this lab ({kind})") from error

@@ -79,6 +79,8 @@ class Classifier(LightningModule):
             require_positive("image_shape", size)
         self.save_hyperparameters(logger=False)
         self.image_shape = image_shape
+        self.images: dict[str, Any] = {}
+        """What a checkpoint says of the images that the net was trained on: `ImageDataModule.description`."""
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.lr_interval: Interval = lr_interval
@@ -128,6 +130,7 @@ class Classifier(LightningModule):
         classifier = cls.rebuild(description, source=source, trust_code=trust_code, **arguments)
         classifier.on_load_checkpoint(checkpoint)
         classifier.load_state_dict(checkpoint["state_dict"], strict=strict is not False)
+        classifier.images = dict(checkpoint.get("images", {}))
         device = next((tensor.device for tensor in checkpoint["state_dict"].values()), classifier.device)
         return classifier.to(device)
 

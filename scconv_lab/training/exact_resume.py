@@ -12,12 +12,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torchmetrics import Metric
 
+from scconv_lab.data import ImageDataModule
+
 Plain = dict[str, Any]
 _MISSING = object()
 
 
 class ExactResume(Callback):
     """Keeps, of every process, the random generators and the metrics that an epoch is in the middle of.
+
+    Keeps the run's configuration and its images' description (`Classifier.images`) with them.
 
     Weights, optimizer, schedule, loops and callbacks are Lightning's to keep, the place in the epoch is
     `ResumableLoader`'s, and how a sample is augmented follows from its place (`scconv_lab.data.sampling`). All values
@@ -40,6 +44,9 @@ class ExactResume(Callback):
         within = epoch["started"] > epoch["processed"]  # after an epoch the metrics wait to be reset
         own = {"generators": generators(), "metrics": metrics(pl_module) if within else {}}
         checkpoint["configuration"] = self.configuration
+        data = getattr(trainer, "datamodule", None)
+        if isinstance(data, ImageDataModule):
+            checkpoint["images"] = data.description
         checkpoint["processes"] = _gather(own, trainer.world_size)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
