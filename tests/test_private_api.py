@@ -33,6 +33,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import nn
 from torchmetrics import MeanMetric
+from wandb.analytics.opentelemetry import opentelemetry_proxy
 
 import scconv_lab
 
@@ -455,6 +456,13 @@ USES = [
         "training/tracking.py",
         "whether there is an account is asked of a server, or of the terminal",
         lambda: takes(wandb.sdk.lib.wbauth.authenticate_session, "host", "source", "prompt", "update_session"),
+    ),
+    Use(
+        "wandb",
+        "wandb.analytics.opentelemetry.opentelemetry_proxy.disable",
+        "training/tracking.py",
+        "a fit waits for ever where W&B's own process cannot start",
+        lambda: takes(opentelemetry_proxy.disable),
     ),
     Use(
         "wandb",

@@ -14,13 +14,14 @@ import lightning.pytorch.loggers
 import wandb
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
+from wandb.analytics.opentelemetry import opentelemetry_proxy
 from wandb.errors import AuthenticationError, CommError
 from wandb.sdk.lib import wbauth
 from wandb.sdk.lib.runid import generate_id
 from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 
 from scconv_lab.errors import UserError
-from scconv_lab.messages import nearest
+from scconv_lab.messages import first_line, nearest
 from scconv_lab.run_folder.history import History
 from scconv_lab.shipped import typed
 from scconv_lab.training.server_check import answers
@@ -125,6 +126,7 @@ class WandbLogger(_SurvivingLogger):
         save_dir: str | None = None,
         mode: Literal["auto", "online", "offline"] = "auto",
     ):
+        self._refused = _start_process()
         _require_usable(mode, project=project, run_id=id, run_tags=tags)
         super().__init__(
             project=project,
@@ -155,7 +157,9 @@ class WandbLogger(_SurvivingLogger):
     def _start(self) -> None:
         wanted = _mode_from_environment() if self._mode == "auto" else self._mode
         reason = ""
-        if wanted == "online" and not credentials():
+        if self._refused:
+            wanted = "disabled"
+        elif wanted == "online" and not credentials():
             wanted, reason = "offline", "; no API key is configured (`wandb login`)"
         elif wanted == "online" and not answers(server(), within=ANSWER_TIMEOUT):
             wanted, reason = "offline", f"; {server()} does not answer"
@@ -174,7 +178,7 @@ class WandbLogger(_SurvivingLogger):
             _ = super().experiment
         run = self._experiment
         if run is None or run.disabled:
-            self.state = "disabled"
+            self.state = f"disabled{self._refused}"
         else:
             self.state = f"offline{reason}" if run.offline else f"online, {run.url}"
 
@@ -225,6 +229,22 @@ class WandbLogger(_SurvivingLogger):
         """Folder of the run's W&B files, such as runs/x/wandb/offline-run-20260101_120000-ab12cd34; or None."""
         run = self._experiment
         return Path(run.dir).parent if run is not None and not run.disabled else None
+
+
+def _start_process() -> str:
+    """Start W&B's own process; where it cannot start, turn W&B off and return why.
+
+    W&B would report the failure to its makers, and for that wait for a lock that it holds itself, for ever.
+    """
+    opentelemetry_proxy.disable()
+    try:
+        wandb.setup()
+    except (ValueError, wandb.errors.UsageError):  # of its settings, which are looked at next
+        return ""
+    except (OSError, RuntimeError, wandb.errors.Error) as error:
+        wandb.setup(wandb.Settings(mode="disabled"))
+        return f"; W&B's own process does not start ({type(error).__name__}: {first_line(error)})"
+    return ""
 
 
 def _mode_from_environment() -> str:

@@ -42,6 +42,7 @@ class Finished:
         environment: Further variables.
         timeouts: Replaced values of `scconv_lab.training.tracking`.
         on_line: Called with each line that it prints, and with the process.
+        before: Python to run in it first.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class Finished:
         environment: dict[str, str] | None = None,
         timeouts: dict[str, float] | None = None,
         on_line: Callable[[str, Any], None] = lambda *_: None,
+        before: str = "",
     ):
         assignments = "".join(f"tracking.{name} = {value}; " for name, value in (timeouts or {}).items())
         program = "import sys; from scconv_lab.cli import main; from scconv_lab.training import tracking; "
-        program += f"{assignments}sys.exit(main(sys.argv[1:]))"
+        program += f"{before}\n{assignments}sys.exit(main(sys.argv[1:]))"
         lines: list[str] = []
         with subprocess.Popen(
             [sys.executable, "-c", program, *FIT, *arguments],
@@ -175,6 +177,15 @@ def test_a_run_outlives_the_process_of_wandb(mode: str, alone: Finished, workspa
         finished = Finished(workspace, *arguments, environment=server.environment, on_line=kill)
     require_same_training(finished, alone)
     assert len(re.findall(r"^W&B      its process is gone", finished.output, re.MULTILINE)) == 2
+
+
+def test_a_process_of_wandb_that_does_not_start(alone: Finished, workspace: Path) -> None:
+    """As where a limit on processes leaves it no threads; W&B 0.31 waits for a lock of its own then, for ever."""
+    service = "import wandb.sdk.lib.service.service_process as service"
+    finished = Finished(workspace, before=f"{service}; service.get_core_path = lambda: '/bin/false'")
+    (line,) = (line for line in finished.output.splitlines() if line.startswith("W&B"))
+    assert line.startswith("W&B      disabled; W&B's own process does not start (")
+    require_same_training(finished, alone)
 
 
 def test_the_waits_are_within_their_bounds() -> None:
