@@ -109,7 +109,7 @@ class CIFAR10(ImageDataModule):
         return TensorDataset(torch.from_numpy(np.concatenate(images)).view(-1, 3, 32, 32), torch.tensor(labels))
 
     def augmentation(self) -> list[v2.Transform]:
-        """Crop and flip."""
+        """A random crop out of 4 pixels of padding, then a random horizontal flip."""
         return [CropEach(padding=4), FlipEach()]
 
 

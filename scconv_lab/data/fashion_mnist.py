@@ -26,6 +26,8 @@ MD5 = {
 }
 """Of the unzipped files, which Debian's package and upstream's archives agree in."""
 
+_REPLACE = "replace it by a good copy, or delete the folder's Fashion-MNIST files to have them fetched anew."
+
 
 class FashionMNIST(ImageDataModule):
     """60,000 + 10,000 grey images of clothes, 28 x 28 pixels, 10 classes (Xiao et al., arXiv:1708.07747).
@@ -88,11 +90,8 @@ class FashionMNIST(ImageDataModule):
         return torch.frombuffer(content, dtype=torch.uint8, offset=4 + 4 * len(shape)).view(shape)
 
     def augmentation(self) -> list[v2.Transform]:
-        """Crop and flip."""
+        """A random crop out of 4 pixels of padding, then a random horizontal flip."""
         return [CropEach(padding=4), FlipEach()]
 
     def _folder(self) -> Path | None:
         return next((place for place in self.places if any(place.glob("t*-idx[13]-ubyte*"))), None)
-
-
-_REPLACE = "replace it by a good copy, or delete the folder's Fashion-MNIST files to have them fetched anew."

@@ -41,6 +41,11 @@ from scconv_lab.training.progress_bar import ProgressBar
 from scconv_lab.training.weights import load_weights
 
 _WANDB_LOGGER = "scconv_lab.training.WandbLogger"
+_QUIET: dict[str, dict[str, Any]] = {
+    "validate": {"verbose": False},
+    "test": {"verbose": False},
+    "predict": {"return_predictions": False},
+}
 
 
 class LabCLI(LightningCLI):
@@ -274,13 +279,6 @@ class LabCLI(LightningCLI):
             self.trainer.test(self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
         mark_finished(self.trainer, self.record, self.best)
         say_what_next(self.trainer, self.run_dir, checkpoint)
-
-
-_QUIET: dict[str, dict[str, Any]] = {
-    "validate": {"verbose": False},
-    "test": {"verbose": False},
-    "predict": {"return_predictions": False},
-}
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -19,6 +19,13 @@ StridePolicy = Literal["pool_before", "pool_after", "unit"]
 ChannelPolicy = Literal["unit", "project_before", "project_after"]
 KernelPolicy = Literal["unit", "site"]
 DilationPolicy = Literal["site", "unit"]
+_REMEDIES = {
+    "stride": "it has stride {conv.stride}, and the unit takes none; choose `stride_policy` pool_before or pool_after",
+    "out_channels": (
+        "it maps {conv.in_channels} to {conv.out_channels} channels, and the unit keeps their number; choose "
+        "`channel_policy` project_before or project_after"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -111,15 +118,6 @@ def _take_padding_mode(unit: nn.Module, conv: nn.Conv2d) -> None:
     for part in unit.modules():
         if isinstance(part, nn.Conv2d) and part.kernel_size != (1, 1):
             part.padding_mode = conv.padding_mode
-
-
-_REMEDIES = {
-    "stride": "it has stride {conv.stride}, and the unit takes none; choose `stride_policy` pool_before or pool_after",
-    "out_channels": (
-        "it maps {conv.in_channels} to {conv.out_channels} channels, and the unit keeps their number; choose "
-        "`channel_policy` project_before or project_after"
-    ),
-}
 
 
 def _takes(unit: Callable[..., nn.Module], argument: str) -> bool:

@@ -24,6 +24,14 @@ from scconv_lab.surgery.report import Edit, SurgeryReport
 from scconv_lab.surgery.sites import PAPER, Selector, mark, select_sites
 
 Action = Literal["replace", "insert_after", "insert_before_norm", "insert_before", "parallel"]
+_WRAPPERS = {
+    "DistributedDataParallel": "a DistributedDataParallel; operate on its .module, before it is wrapped",
+    "DataParallel": "a DataParallel; operate on its .module, before it is wrapped",
+    "FullyShardedDataParallel": "a FullyShardedDataParallel; operate on the net before it is wrapped",
+    "FSDPModule": "an FSDPModule; operate on the net before fully_shard",
+    "OptimizedModule": "compiled (an OptimizedModule); operate on its ._orig_mod, before torch.compile",
+    "ScriptModule": "a ScriptModule; operate on the net before it is scripted or traced",
+}
 
 
 def apply_surgery(
@@ -163,16 +171,6 @@ def _require_bare(net: nn.Module) -> None:
                 raise UserError(f"{where} is {remedy}")
         if module._compiled_call_impl is not None:
             raise UserError(f"{where} is compiled; operate on it before .compile()")
-
-
-_WRAPPERS = {
-    "DistributedDataParallel": "a DistributedDataParallel; operate on its .module, before it is wrapped",
-    "DataParallel": "a DataParallel; operate on its .module, before it is wrapped",
-    "FullyShardedDataParallel": "a FullyShardedDataParallel; operate on the net before it is wrapped",
-    "FSDPModule": "an FSDPModule; operate on the net before fully_shard",
-    "OptimizedModule": "compiled (an OptimizedModule); operate on its ._orig_mod, before torch.compile",
-    "ScriptModule": "a ScriptModule; operate on the net before it is scripted or traced",
-}
 
 
 def _is_channels_last(net: nn.Module) -> bool:

@@ -16,6 +16,14 @@ Keys = Mapping[str, Any]
 Condition = Mapping[str, Any]
 """Axes to a label, or to a list of labels of which one has to hold."""
 
+_NEEDED = {
+    "name": "it names the sweep in tables and in W&B, such as `name: table1`",
+    "experiment": "it is the file that all runs start from, such as `experiment: ../baseline.yaml`",
+    "grid": "it holds what is compared, such as `grid: {surgery.unit.alpha: [0.25, 0.5]}`",
+    "seeds": "one run of each arm says little of its mean; such as `seeds: [0, 1, 2]`",
+}
+_NOUNS = {str: "a text", int: "a whole number", list: "a list", dict: "a mapping of keys to values"}
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -110,14 +118,6 @@ def read_sweep(path: Path) -> SweepFile:
     )
 
 
-_NEEDED = {
-    "name": "it names the sweep in tables and in W&B, such as `name: table1`",
-    "experiment": "it is the file that all runs start from, such as `experiment: ../baseline.yaml`",
-    "grid": "it holds what is compared, such as `grid: {surgery.unit.alpha: [0.25, 0.5]}`",
-    "seeds": "one run of each arm says little of its mean; such as `seeds: [0, 1, 2]`",
-}
-
-
 class _Reader:
     """Reads the parts of one file."""
 
@@ -126,7 +126,7 @@ class _Reader:
 
     def typed(self, key: str, value: Any, kind: type) -> Any:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise UserError(f"{self.path}: `{key}` (={value!r}) must be {_A[kind]}")
+            raise UserError(f"{self.path}: `{key}` (={value!r}) must be {_NOUNS[kind]}")
         return value
 
     def listed(self, key: str, value: Any, kind: type) -> list[Any]:
@@ -207,9 +207,6 @@ class _Reader:
             )
         reference = self.typed("early_stop.reference", given["reference"], str)
         return EarlyStop(reference, self.count("early_stop.after", given["after"]))
-
-
-_A = {str: "a text", int: "a whole number", list: "a list", dict: "a mapping of keys to values"}
 
 
 def _label(key: str, value: Any) -> str:

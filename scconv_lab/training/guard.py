@@ -54,7 +54,7 @@ class FiniteGuard(Callback):
             self._before["metrics"] = metrics(pl_module)
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Keep the loss."""
+        """Note the loss, which is looked at with the gradients."""
         self._loss = loss.detach().reshape(1)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
@@ -99,7 +99,7 @@ class FiniteGuard(Callback):
             )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the count."""
+        """Log train/skipped_steps, once an epoch."""
         if self.on_nonfinite == "skip":
             for logger in trainer.loggers:
                 values = {"train/skipped_steps": float(self.skipped), "epoch": trainer.current_epoch}
@@ -114,9 +114,9 @@ class FiniteGuard(Callback):
             )
 
     def state_dict(self) -> dict[str, int]:
-        """The count."""
+        """The steps skipped so far."""
         return {"skipped": self.skipped}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on with the count."""
+        """Count on from a checkpoint."""
         self.skipped = state_dict["skipped"]

@@ -25,7 +25,7 @@ class SignalWatch:
         self._before: dict[int, Any] = {}
 
     def take(self, trainer: Trainer) -> None:
-        """Take over."""
+        """Handle the signals from here on; SIGUSR1 only where Lightning does not requeue by it."""
         environment = getattr(trainer.strategy, "cluster_environment", None)
         requeued = isinstance(environment, SLURMEnvironment) and environment.auto_requeue
         ahead = [] if requeued or not hasattr(signal, "SIGUSR1") else [signal.SIGUSR1]  # Windows has none

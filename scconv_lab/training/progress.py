@@ -29,17 +29,17 @@ class Progress(Callback):
         self._began = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count anew."""
+        """Start the epoch's clock."""
         self._began = time.monotonic()
         self._validated = False
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Know that the epoch has an accuracy of its own."""
+        """Note that val/acc1 is this epoch's."""
         self._validated = not trainer.sanity_checking
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the line."""
+        """Append the epoch's line."""
         accuracy = trainer.callback_metrics.get("val/acc1") if self._validated else None
         append_line(
             self.folder.progress,
