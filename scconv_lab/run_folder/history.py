@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scconv_lab.run_folder.files import write_whole
+from scconv_lab.run_folder.files import read_lines, write_whole
 
 Row = tuple[dict[str, Any], int | None]
 """(metrics by name, trainer step)."""
@@ -15,15 +15,14 @@ class History:
     """A file of JSON lines: first the W&B run's id, then each row as it was logged.
 
     Args:
-        path: The file; it need not be there.
+        path: The file; it need not be there, and damaged lines of it are left out.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        content = [json.loads(line) for line in lines if line.endswith("}")]  # a killed process may leave half a line
-        self.id: str | None = content[0]["id"] if content else None
-        self._rows: list[Row] = [(line["metrics"], line["step"]) for line in content[1:]]
+        lines = read_lines(path)
+        self.id: str | None = next((line["id"] for line in lines if isinstance(line.get("id"), str)), None)
+        self._rows: list[Row] = [(line["metrics"], line["step"]) for line in lines if _is_row(line)]
 
     def restart(self, run_id: str, before: int | None) -> list[Row]:
         """Begin the file anew with the rows of the steps below ``before`` (None: with none), and return those."""
@@ -37,6 +36,10 @@ class History:
         plain = {key: value for key, value in metrics.items() if isinstance(value, int | float | str)}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"{_line(plain, step)}\n")
+
+
+def _is_row(line: dict[str, Any]) -> bool:
+    return isinstance(line.get("metrics"), dict) and isinstance(line.get("step", ""), int | None)
 
 
 def _line(metrics: dict[str, Any], step: int | None) -> str:
