@@ -54,6 +54,12 @@ assert {"torch", "lightning", "wandb", "jsonargparse"}.isdisjoint(sys.modules)
     assert all(name in finished.stdout for name in ("fit", "validate", "test", "predict"))
 
 
+def test_few_batches_are_no_cause_for_a_warning(here: Path) -> None:
+    """Lightning's, that they are fewer than `log_every_n_steps`; a warning is an error in the tests."""
+    logger = ["--trainer.logger=CSVLogger", "--trainer.logger.save_dir=runs"]
+    assert fit("baseline", "--trainer.limit_train_batches=3", *logger) == 0
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_of_the_table_is_there(name: str) -> None:
     module, _, function = COMMANDS[name][1].partition(":")

@@ -15,5 +15,7 @@ def silence() -> None:
     # a checkpoint knows the folder of the run that made it, and an evaluation makes none
     warnings.filterwarnings("ignore", message="The dirpath has changed", category=UserWarning)
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks", category=UserWarning)
+    # what is logged each few steps is logged each epoch, too
+    warnings.filterwarnings("ignore", message="The number of training batches .* is smaller", category=UserWarning)
     # a resumed run keeps its folder
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty", category=UserWarning)

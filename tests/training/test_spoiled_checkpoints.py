@@ -26,7 +26,7 @@ FIT = [
     *("--config", "experiments/ablation_scconv.yaml", "--config", "configs/scale/quick.yaml"),
     *("--trainer.max_epochs=2", "--trainer.logger=false", "--trainer.accelerator=cpu", "--final_test=false"),
     *("--optimizer.momentum=0.9", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=2"),
-    *("--trainer.limit_test_batches=1", "--trainer.limit_predict_batches=1", "--trainer.log_every_n_steps=1"),
+    *("--trainer.limit_test_batches=1", "--trainer.limit_predict_batches=1"),
 ]
 COMMANDS = {
     "fit": ["fit", *FIT, "--ckpt_path"],
