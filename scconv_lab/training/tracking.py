@@ -176,6 +176,10 @@ class WandbLogger(_SurvivingLogger):
             self._wandb_init |= {"mode": "offline", "id": generate_id()}  # W&B's process does not let go of the other
             reason = f"; the server gave no run: {' '.join(str(error).split())}"
             _ = super().experiment
+        except _GONE as error:
+            self._refused = f"; W&B's own process is gone ({type(error).__name__})"
+            self._wandb_init["mode"] = "disabled"
+            _ = super().experiment
         run = self._experiment
         if run is None or run.disabled:
             self.state = f"disabled{self._refused}"
@@ -190,14 +194,18 @@ class WandbLogger(_SurvivingLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log a row, unless it is one that the server has from an earlier process of the run."""
-        run = self.experiment
+        _ = self.experiment
         if not self._logged:
-            self._known = run.step
+            self._ask_step()
         self._logged += 1
         if self._logged > self._known:
             super().log_metrics(metrics, step)
         if self._history is not None:
             self._history.add(metrics, step)
+
+    @_surviving
+    def _ask_step(self) -> None:
+        self._known = self.experiment.step
 
     @rank_zero_only
     def log_table_artifact(self, name: str, columns: list[str], data: list[list[Any]]) -> None:

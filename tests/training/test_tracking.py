@@ -1,8 +1,11 @@
 """W&B without a key or a server, and the code that a run is said to be made by."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import wandb
 
 from scconv_lab.cli import main
 from scconv_lab.errors import UserError
@@ -100,3 +103,36 @@ def test_provenance_outside_a_checkout_is_none(tmp_path: Path, monkeypatch: pyte
 def test_provenance_hashes_the_lock_file() -> None:
     assert provenance.provenance()["lock_hash"] == provenance._lock_hash()
     assert (REPOSITORY / "uv.lock").is_file()
+
+
+class TestLostProcess:
+    """W&B's own process is there, and gone at a moment at which the run asks it for something."""
+
+    @pytest.fixture
+    def logger(self, tmp_path: Path) -> Iterator[WandbLogger]:
+        yield WandbLogger(mode="offline", save_dir=str(tmp_path))
+        if wandb.run is not None:
+            wandb.run.finish()
+
+    def test_as_the_run_starts(self, logger: WandbLogger, monkeypatch: pytest.MonkeyPatch) -> None:
+        init = wandb.init
+
+        def start(**settings: Any) -> Any:
+            if settings["mode"] != "disabled":
+                raise ConnectionResetError
+            return init(**settings)
+
+        monkeypatch.setattr(wandb, "init", start)
+        logger.log_metrics({"val/acc1": 0.5}, 1)
+        assert logger.state == "disabled; W&B's own process is gone (ConnectionResetError)"
+
+    def test_before_the_first_row(
+        self, logger: WandbLogger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def step(run: Any) -> int:
+            raise ConnectionResetError
+
+        monkeypatch.setattr(type(logger.experiment), "step", property(step))
+        for row in (1, 2):
+            logger.log_metrics({"val/acc1": 0.5}, row)
+        assert capsys.readouterr().out.count("its process is gone (ConnectionResetError); the run continues") == 1
