@@ -159,12 +159,14 @@ def restoring(error: BaseException, path: str | None, trainer: Trainer) -> UserE
     A checkpoint may be whole, have every part, and still hold in one of them what no run would write. Some of it fails
     while it is restored, some in the loop or the optimizer at the first step.
     """
+    callbacks = trainer.callbacks  # pyrefly: ignore[missing-attribute]
+    fits = [callback for callback in callbacks if isinstance(callback, ExactResume)]
+    if path is None or any(fit.trained for fit in fits):
+        return None
     if isinstance(error, UserError) or not isinstance(error, Exception):
         return None
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    callbacks = trainer.callbacks  # pyrefly: ignore[missing-attribute]
-    resuming = any(isinstance(callback, ExactResume) and callback.resuming for callback in callbacks)
-    if not any(file in _RESTORES for file in files) and not (resuming and files[-1].startswith(_USES)):
+    if not any(file in _RESTORES for file in files) and not (fits and files[-1].startswith(_USES)):
         return None
     reason = shorten(str(error), width=300, placeholder=" ...")
     return UserError(

@@ -33,8 +33,8 @@ class ExactResume(Callback):
 
     def __init__(self, configuration: dict[str, Any] | None = None) -> None:
         self.configuration = configuration or {}
-        self.resuming = False
-        """Whether a checkpoint was loaded and no step was trained since."""
+        self.trained = False
+        """Whether this process has trained a step."""
         self._checkpoint: Plain = {}
         self._restored: list[Plain] = []
 
@@ -54,10 +54,9 @@ class ExactResume(Callback):
 
         Of callbacks, what Lightning would restore in silence is refused here, as they are restored next.
         """
-        self.resuming = True
         for callback in trainer.callbacks:  # pyrefly: ignore[missing-attribute]
-            saved, name = checkpoint["callbacks"].get(callback.state_key), f"callbacks.{type(callback).__name__}"
-            _require_none(_unlike(saved, callback.state_dict(), name) if saved is not None else [])
+            saved = checkpoint["callbacks"].get(callback.state_key, {})
+            _require_none(_unlike(saved, _known(callback.state_dict(), saved), f"callbacks.{type(callback).__name__}"))
         self._checkpoint = checkpoint
         self._restored = checkpoint.get("processes", [])
 
@@ -79,7 +78,7 @@ class ExactResume(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """From here on an error is the run's own."""
-        self.resuming = False
+        self.trained = True
 
 
 def require_like(checkpoint: Plain, trainer: Trainer) -> None:
@@ -89,11 +88,12 @@ def require_like(checkpoint: Plain, trainer: Trainer) -> None:
     there are in the file, and torch takes whatever a schedule's entries are.
     """
     optimizers, schedules = checkpoint["optimizer_states"], checkpoint["lr_schedulers"]
-    fresh = [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs]
+    own = [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs]
+    same = len(schedules) == len(own)
+    fresh = [_known(mine, saved, "last_epoch") for mine, saved in zip(own, schedules, strict=True)] if same else own
     counters = {key: value for key, value in trainer.fit_loop.state_dict().items() if key.endswith("_progress")}
     lacking = [
         *([] if len(optimizers) == len(trainer.optimizers) else ["optimizer_states"]),
-        *(f"optimizer_states.{index}" for index, state in enumerate(optimizers) if not _same_entries(state)),
         *_unlike(schedules, fresh, "lr_schedulers"),
         *_unlike(checkpoint["loops"].get("fit_loop"), counters, "loops.fit_loop"),
     ]
@@ -105,14 +105,13 @@ def _require_none(lacking: list[str]) -> None:
         raise ValueError(f"{', '.join(lacking)}: missing, or other than what this run has")
 
 
-def _same_entries(optimizer: Any) -> bool:
-    """Whether all parameters with a state have one of the same entries: an optimizer starts a lacking one anew."""
-    states = optimizer["state"].values() if isinstance(optimizer, dict) and "state" in optimizer else [None]
-    return all(isinstance(state, dict) for state in states) and len({frozenset(state) for state in states}) < 2
+def _known(fresh: Plain, saved: Any, *needed: str) -> Plain:
+    """The entries that are saved or needed; other versions of a library have others."""
+    return {key: value for key, value in fresh.items() if key in needed or (isinstance(saved, dict) and key in saved)}
 
 
 def _unlike(saved: Any, fresh: Any, name: str) -> list[str]:
-    """Dotted names of what is missing or of another kind; private entries may be, as other versions have others."""
+    """Dotted names of what is missing or of another kind."""
     if fresh is None:
         return []
     if isinstance(fresh, Number):
@@ -120,8 +119,7 @@ def _unlike(saved: Any, fresh: Any, name: str) -> list[str]:
     if isinstance(fresh, dict):
         if not isinstance(saved, dict):
             return [name]
-        keys = [key for key in fresh if key in saved or not str(key).startswith("_")]
-        return [line for key in keys for line in _unlike(saved.get(key, _MISSING), fresh[key], f"{name}.{key}")]
+        return [line for key in fresh for line in _unlike(saved.get(key, _MISSING), fresh[key], f"{name}.{key}")]
     if isinstance(fresh, list | tuple):
         if not isinstance(saved, list | tuple) or (fresh and len(saved) != len(fresh)):
             return [name]

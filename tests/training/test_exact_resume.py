@@ -104,15 +104,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def without_momentum(content: dict[str, Any]) -> None:
-    del content["optimizer_states"][0]["state"][3]["momentum_buffer"]
-
-
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
         (lambda content: content["optimizer_states"].clear(), "optimizer_states"),
-        (without_momentum, "optimizer_states.0"),
         (lambda content: content["lr_schedulers"].clear(), "lr_schedulers"),
         (lambda content: content["lr_schedulers"][0].update(T_max="15"), "lr_schedulers.0.T_max"),
         (lambda content: content["lr_schedulers"][0].pop("last_epoch"), "lr_schedulers.0.last_epoch"),
