@@ -453,14 +453,14 @@ USES = [
     Use(
         "wandb",
         "wandb.sdk.lib.wbauth",
-        "training/tracking.py",
+        "training/wandb_client.py",
         "whether there is an account is asked of a server, or of the terminal",
         lambda: takes(wandb.sdk.lib.wbauth.authenticate_session, "host", "source", "prompt", "update_session"),
     ),
     Use(
         "wandb",
         "wandb.analytics.opentelemetry.opentelemetry_proxy.disable",
-        "training/tracking.py",
+        "training/wandb_client.py",
         "a fit waits for ever where W&B's own process cannot start",
         lambda: takes(opentelemetry_proxy.disable),
     ),
@@ -541,14 +541,14 @@ USES = [
     Use(
         "jsonargparse",
         "Expected a <class 'TYPE'>",
-        "fit/parser.py",
+        "fit/refusals.py",
         UNCLEAR,
         lambda: said(r"Expected a <class 'int'>. Got value: x$", "--count", "x"),
     ),
     Use(
         "jsonargparse",
         "Expected a typing.Literal[...]",
-        "fit/parser.py",
+        "fit/refusals.py",
         UNCLEAR,
         lambda: said(r"Expected a typing.Literal\['a', 'b'\]", "--kind", "c"),
     ),
@@ -583,7 +583,7 @@ USES = [
     Use(
         "jsonargparse",
         "NestedArg(key='KEY', val=VALUE)",
-        "fit/parser.py",
+        "fit/refusals.py",
         UNCLEAR,
         lambda: said(r"NestedArg\(key='kind', val='z'\)$", "--part", LEAF, "--part.kind", "z"),
     ),
@@ -591,7 +591,7 @@ USES = [
         Use(
             "jsonargparse",
             f"{noise} ...",
-            "fit/parser.py",
+            "fit/refusals.py",
             UNCLEAR,
             lambda noise=noise: said(rf"^[ -]*{re.escape(noise)}", "--part", "Laef"),
         )
@@ -603,7 +603,7 @@ USES = [
     Use(
         "jsonargparse",
         "Given value: {",
-        "fit/parser.py",
+        "fit/refusals.py",
         UNCLEAR,
         lambda: said(r"^\s*Given value: \{", part={"class_path": LAEF}),
     ),

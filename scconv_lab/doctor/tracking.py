@@ -11,8 +11,7 @@ _PATIENCE_S = 5.0
 
 def wandb() -> Check:
     """Whether a run would be recorded online. The server is asked only where there is a key, and not for long."""
-    from scconv_lab.training.server_check import answers
-    from scconv_lab.training.tracking import credentials, server
+    from scconv_lab.training.wandb_client import answers, credentials, server
 
     mode = os.environ.get("WANDB_MODE", "online")
     later = f"nothing, if `{typed('wandb sync')}` may upload the runs later"

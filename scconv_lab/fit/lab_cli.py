@@ -22,8 +22,9 @@ from scconv_lab.fit.callbacks import leave_averages
 from scconv_lab.fit.finish import mark_finished, say_how_to_resume, say_what_next, write_evaluation
 from scconv_lab.fit.keys import declare_keys, plain_values
 from scconv_lab.fit.open_run import OpenRun, open_evaluation, open_fit
-from scconv_lab.fit.parser import LabParser, refusal_of
+from scconv_lab.fit.parser import LabParser
 from scconv_lab.fit.preview import preview
+from scconv_lab.fit.refusals import refusal_of
 from scconv_lab.fit.resolved import with_words, without_unwritable
 from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained

@@ -4,11 +4,9 @@ import importlib
 import inspect
 import re
 import sys
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NoReturn, get_args, get_type_hints
+from typing import Any, NoReturn, get_args
 
 import yaml
 from jsonargparse import Namespace, set_loader
@@ -16,25 +14,17 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from scconv_lab.config import read_yaml, yaml_text
 from scconv_lab.errors import UserError
+from scconv_lab.fit.class_arguments import (
+    argument_defaults,
+    arguments_of,
+    classes_of,
+    hints_of,
+    public_path,
+    subclasses,
+)
+from scconv_lab.fit.refusals import short
 from scconv_lab.messages import nearest
 from scconv_lab.nn import Unit
-
-_PACKAGE = Path(__file__).parent.parent
-_NOISE = (
-    "Does not validate against",
-    "Subtypes:",
-    "Errors:",
-    "Given value type:",
-    "Expected a path but",
-    "Expected a <class 'NoneType'>",
-    "Given value: {",
-    "Given value: Namespace",
-    "Given value: [Namespace",
-    "Not a valid subclass of",
-    "Subclass types expect one of",
-    "a class path (str)",
-    "a dict with",
-)
 
 
 def _load_value(text: str) -> Any:
@@ -126,14 +116,14 @@ class LabParser(LightningArgumentParser):
             arguments = description.get("init_args") or {}
             if not isinstance(arguments, dict):
                 raise UserError(f"{file}: `{key}.init_args` (={arguments!r}) must hold arguments and their values")
-            known = _arguments(classes[key]) if key in classes else []
+            known = arguments_of(classes[key]) if key in classes else []
             for name, argument in arguments.items():
                 if argument == {} and name not in known:  # jsonargparse refuses what is not empty
                     raise UserError(f"{file}: `{key}` has no argument {name!r}{nearest(str(name), known)}")
 
     def _import(self, file: Path, key: str, class_path: str) -> type:
         base = self.class_groups.get(key, object)
-        classes = {cls.__name__: cls for cls in _subclasses(base)}
+        classes = {cls.__name__: cls for cls in subclasses(base)}
         module, _, name = class_path.rpartition(".")
         try:
             if not all(part.isidentifier() for part in class_path.split(".")):
@@ -162,9 +152,9 @@ class LabParser(LightningArgumentParser):
                 continue
             cls = self._find(group.class_path)
             if cls is base:
-                choices = nearest("", [cls.__name__ for cls in _subclasses(base)])
+                choices = nearest("", [cls.__name__ for cls in subclasses(base)])
                 raise UserError(f"`{key}` must name a class, and {cls.__name__} is what they have in common{choices}")
-            hints = _hints(cls)
+            hints = hints_of(cls)
             for argument, value in vars(group.get("init_args") or Namespace()).items():
                 if value is None and argument in hints and type(None) not in get_args(hints[argument]):
                     raise UserError(f"`{key}.{argument}` (=null) must have a value; leave it out for its default")
@@ -177,7 +167,7 @@ class LabParser(LightningArgumentParser):
             for part in key.split("."):
                 group = (group or {}).get(part)
             if group and "class_path" in group:
-                signature = _argument_defaults(self._find(group["class_path"]))
+                signature = argument_defaults(self._find(group["class_path"]))
                 found |= {f"{key}.init_args.{name}": default for name, default in signature.items()}
         return found
 
@@ -198,8 +188,8 @@ class LabParser(LightningArgumentParser):
         inner = [
             f"{group}.{name}"
             for group, base in self.class_groups.items()
-            for cls in _subclasses(base)
-            for name in _arguments(cls)
+            for cls in subclasses(base)
+            for name in arguments_of(cls)
             if name not in self.skipped.get(group, ())
         ]
         return [*self._keys(), *dict.fromkeys(inner)]
@@ -218,7 +208,7 @@ class LabParser(LightningArgumentParser):
         group = re.match(r'Parser key "(.+?)":', message)
         base = (self.class_groups | self.other_classes).get(group[1]) if group else None
         offer = self._offer(group[1], base, message) if group and base else None
-        raise UserError(offer or _short(message)) from ex
+        raise UserError(offer or short(message)) from ex
 
     def _say_unknown(self, key: str) -> str:
         computed = next((linked for linked in self.linked if key.startswith(f"{linked}.")), None)
@@ -228,15 +218,15 @@ class LabParser(LightningArgumentParser):
 
     def _offer(self, key: str, base: type, message: str) -> str | None:
         """What is wrong with a class or its arguments, and the nearest that is there."""
-        classes = list(_subclasses(base))
-        known = sorted({name for cls in classes for name in _arguments(cls)})
+        classes = list(subclasses(base))
+        known = sorted({name for cls in classes for name in arguments_of(cls)})
         refused = re.search(r"Option '(\w+)' is not accepted", message)
         if refused and refused[1] in self.skipped.get(key, ()):
             return f"`{key}` takes its {refused[1]!r} from where it stands; leave it out"
         if refused and refused[1] not in known:
             return f"`{key}` has no argument {refused[1]!r}{nearest(refused[1], known)}"
         if refused:
-            owners = [_public(cls) for cls in classes if refused[1] in _arguments(cls)]
+            owners = [public_path(cls) for cls in classes if refused[1] in arguments_of(cls)]
             return f"`{key}`: {refused[1]!r} is no argument of the class given; {', '.join(owners[:4])} has it"
         required = re.search(r"the following arguments are required: (.+)", message)
         if required:
@@ -249,7 +239,7 @@ class LabParser(LightningArgumentParser):
     def _say_no_class(self, key: str, class_path: str) -> str | None:
         """Why a name is no class that belongs at a key: it is not there, not a class, or of another kind; else None."""
         base = (self.class_groups | self.other_classes)[key]
-        names = [cls.__name__ for cls in _subclasses(base)]
+        names = [cls.__name__ for cls in subclasses(base)]
         module, _, name = class_path.rpartition(".")
         said = f"`{key}` names {class_path!r}, which is"
         if not module or not all(part.isidentifier() for part in class_path.split(".")):
@@ -261,7 +251,7 @@ class LabParser(LightningArgumentParser):
                 return f"{said} not there: {module} cannot be imported: {error}"
             return f"{said} not there: {module} is not installed, nor a file next to the experiment or here"
         except AttributeError:
-            offer = nearest(name, [*names, *_classes_of(sys.modules[module])])
+            offer = nearest(name, [*names, *classes_of(sys.modules[module])])
             return f"{said} not there: {module} has no {name!r}{offer}"
         if not inspect.isclass(found):
             return f"{said} not a class{nearest(name, names)}"
@@ -272,93 +262,4 @@ class LabParser(LightningArgumentParser):
                 f"{said} no Unit: a torch.nn.Module that can be built from only the number of channels, such as "
                 "`def __init__(self, channels: int, factor: float = 1.0)`"
             )
-        return f"{said} not derived from {_public(base)}; derive it from that"
-
-
-def refusal_of(error: ValueError) -> Exception:
-    """What to raise where a class of the configuration could not be built.
-
-    Args:
-        error: jsonargparse's own, about all types of the key at once; what the class raised is in its chain.
-
-    Returns:
-        The UserError in the chain, or one with the short message of a library's class; ``error`` where code of this
-        lab raised anything else, for that is a defect.
-    """
-    chain: list[BaseException] = [error]
-    while following := chain[-1].__cause__ or chain[-1].__context__:
-        chain.append(following)
-    for link in chain:
-        if isinstance(link, UserError):
-            return link
-    frames = traceback.extract_tb(chain[-1].__traceback__)
-    return error if Path(frames[-1].filename).is_relative_to(_PACKAGE) else UserError(_short(str(error)))
-
-
-def _classes_of(module: ModuleType) -> list[str]:
-    """The names of the classes that a module defines."""
-    return [
-        name for name, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__
-    ]
-
-
-def _public(cls: type) -> str:
-    """The dotted path by which users import a class: that of its package where the package exports it."""
-    package = cls.__module__.rpartition(".")[0]
-    exported = getattr(sys.modules.get(package), cls.__name__, None) is cls
-    return f"{package if exported else cls.__module__}.{cls.__name__}"
-
-
-def _subclasses(base: type) -> Iterator[type]:
-    for cls in type.__subclasses__(base):
-        if not inspect.isabstract(cls) and not cls.__name__.startswith("_"):
-            yield cls
-        yield from _subclasses(cls)
-
-
-def _arguments(cls: type) -> list[str]:
-    """The arguments of a class, and those of its ancestors that its ``**kwargs`` hand on."""
-    return list(_argument_defaults(cls))
-
-
-def _argument_defaults(cls: type) -> dict[str, Any]:
-    """The default of each argument of `_arguments`; null for one that must be given."""
-    found: dict[str, Any] = {}
-    for ancestor in cls.__mro__:
-        if "__init__" in vars(ancestor):
-            parameters = list(inspect.signature(ancestor.__init__).parameters.values())[1:]
-            for parameter in parameters:
-                if parameter.kind != parameter.VAR_KEYWORD:
-                    default = None if parameter.default is parameter.empty else parameter.default
-                    found.setdefault(parameter.name, default)
-            if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
-                break
-    return found
-
-
-def _hints(cls: type) -> dict[str, Any]:
-    """The types of a class's arguments that are not null by default, those that its ``**kwargs`` hand on included."""
-    hints: dict[str, Any] = {}
-    for ancestor in reversed(cls.__mro__):
-        if "__init__" in vars(ancestor):
-            parameters = inspect.signature(ancestor.__init__).parameters
-            try:
-                typed = get_type_hints(ancestor.__init__)
-            except NameError:  # a name that only type checkers see
-                continue
-            hints |= {name: typed[name] for name in parameters if name in typed}
-            for name in parameters:
-                if parameters[name].default is None:
-                    hints.pop(name, None)
-    return hints
-
-
-def _short(message: str) -> str:
-    """One line of jsonargparse's many: the key, what is expected, and the value."""
-    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
-    kept = [line for line in lines if line and not line.startswith(_NOISE)]
-    text = re.sub(r'Parser key "(.+?)":', r"`\1`:", "; ".join(dict.fromkeys(kept)))
-    text = text.replace(":;", ":").replace("Given value:", "given:").replace("typing.Literal", "one of ")
-    text = re.sub(r"NestedArg\(key='.*?', val=(.*?)\)$", r"\1", text)
-    text = re.sub(r"Namespace\((.*)\)", r"{\1}", text)
-    return re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text)
+        return f"{said} not derived from {public_path(base)}; derive it from that"

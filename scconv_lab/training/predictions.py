@@ -38,7 +38,7 @@ class PredictionWriter(BasePredictionWriter):
         kept = labels != IGNORE_INDEX  # what fills up the last batch of some process
         samples = data.predicted_samples
         limit = trainer.limit_predict_batches
-        if isinstance(limit, int) or limit < 1:  # leaves the first; 1 is one batch, 1.0 all
+        if isinstance(limit, int) or limit < 1:  # only the first samples; 1 is one batch, 1.0 all
             samples = samples[: int(kept.sum())]
         rows = zip(samples, labels[kept].tolist(), probabilities[kept].tolist(), strict=True)
         text = io.StringIO()

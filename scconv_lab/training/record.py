@@ -100,7 +100,7 @@ class RunRecord(Callback):
                     edits = [list(dataclasses.astuple(edit)) for edit in report.edits]
                     logger.log_table("surgery", columns, edits, step=0)
                 if stage == "fit":
-                    logger.go_on_with(History(RunFolder(self.run_dir).history), before=self.resumed_at)
+                    logger.continue_history(History(RunFolder(self.run_dir).history), before=self.resumed_at)
 
     def _note_code(self) -> None:
         """Note the hashes of the sources, and warn where an earlier process of the run had others."""

@@ -7,24 +7,19 @@ from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from threading import Thread
-from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 import lightning.pytorch.loggers
 import wandb
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
-from wandb.analytics.opentelemetry import opentelemetry_proxy
-from wandb.errors import AuthenticationError, CommError
-from wandb.sdk.lib import wbauth
+from wandb.errors import CommError
 from wandb.sdk.lib.runid import generate_id
 from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 
-from scconv_lab.errors import UserError
-from scconv_lab.messages import first_line, nearest
 from scconv_lab.run_folder.history import History
 from scconv_lab.shipped import typed
-from scconv_lab.training.server_check import answers
+from scconv_lab.training import wandb_client
 
 ANSWER_TIMEOUT = 10.0
 """Seconds that a W&B server may take to answer at all, before the run continues offline."""
@@ -36,20 +31,6 @@ ARTIFACT_TIMEOUT = 5.0
 """Seconds that a run waits for leave to make an artifact."""
 _GONE = (ConnectionError, MailboxClosedError, HandleAbandonedError, CommError)
 """What W&B raises where its own process does not answer any more."""
-
-
-def server() -> str:
-    """Address of the W&B server."""
-    return wandb.setup().settings.base_url
-
-
-def credentials() -> bool:
-    """Whether W&B has a key, in the environment, a netrc file or its settings. Asks nobody, and no server."""
-    try:
-        found = wbauth.authenticate_session(host=server(), source="scconv-lab", prompt=False, update_session=False)
-    except AuthenticationError:
-        return False
-    return found is not None
 
 
 class _Table(wandb.Table):
@@ -126,8 +107,8 @@ class WandbLogger(_SurvivingLogger):
         save_dir: str | None = None,
         mode: Literal["auto", "online", "offline"] = "auto",
     ):
-        self._refused = _start_process()
-        _require_usable(mode, project=project, run_id=id, run_tags=tags)
+        self._refused = wandb_client.start_process()
+        wandb_client.require_usable(mode, project=project, run_id=id, run_tags=tags)
         super().__init__(
             project=project,
             entity=entity,
@@ -155,14 +136,14 @@ class WandbLogger(_SurvivingLogger):
         return self._experiment
 
     def _start(self) -> None:
-        wanted = _mode_from_environment() if self._mode == "auto" else self._mode
+        wanted = wandb_client.mode_from_environment() if self._mode == "auto" else self._mode
         reason = ""
         if self._refused:
             wanted = "disabled"
-        elif wanted == "online" and not credentials():
+        elif wanted == "online" and not wandb_client.credentials():
             wanted, reason = "offline", "; no API key is configured (`wandb login`)"
-        elif wanted == "online" and not answers(server(), within=ANSWER_TIMEOUT):
-            wanted, reason = "offline", f"; {server()} does not answer"
+        elif wanted == "online" and not wandb_client.answers(wandb_client.server(), within=ANSWER_TIMEOUT):
+            wanted, reason = "offline", f"; {wandb_client.server()} does not answer"
         self._wandb_init["mode"] = wanted
         os.makedirs(self._wandb_init["dir"], exist_ok=True)
         self._wandb_init["id"] = self._wandb_init["id"] or generate_id()
@@ -223,7 +204,7 @@ class WandbLogger(_SurvivingLogger):
         logging.start()
         logging.join(ARTIFACT_TIMEOUT)
 
-    def go_on_with(self, history: History, *, before: int | None) -> None:
+    def continue_history(self, history: History, *, before: int | None) -> None:
         """Log an earlier process's rows again, of the steps below ``before``, and keep a file of those to come.
 
         Of several offline records of one run the server keeps only the last (wandb #3841), so that one holds them all.
@@ -237,57 +218,6 @@ class WandbLogger(_SurvivingLogger):
         """Folder of the run's W&B files, such as runs/x/wandb/offline-run-20260101_120000-ab12cd34; or None."""
         run = self._experiment
         return Path(run.dir).parent if run is not None and not run.disabled else None
-
-
-def _start_process() -> str:
-    """Start W&B's own process; where it cannot start, turn W&B off and return why.
-
-    W&B would report the failure to its makers, and for that wait for a lock that it holds itself, for ever.
-    """
-    opentelemetry_proxy.disable()
-    try:
-        wandb.setup()
-    except (ValueError, wandb.errors.UsageError):  # of its settings, which are looked at next
-        return ""
-    except (OSError, RuntimeError, wandb.errors.Error) as error:
-        wandb.setup(wandb.Settings(mode="disabled"))
-        return f"; W&B's own process does not start ({type(error).__name__}: {first_line(error)})"
-    return ""
-
-
-def _mode_from_environment() -> str:
-    return os.environ.get("WANDB_MODE") or "online"
-
-
-def _require_usable(mode: str, **settings: Any) -> None:
-    """Refuse what W&B would refuse once the run has begun, or would write to its files and must not.
-
-    Raises:
-        UserError: The name of the key or variable, and what is wrong.
-    """
-    wanted = _mode_from_environment() if mode == "auto" else mode
-    modes = get_args(wandb.Settings.model_fields["mode"].annotation)
-    if wanted not in modes:
-        raise UserError(f"WANDB_MODE (={wanted!r}) is no mode of W&B{nearest(wanted.lower(), modes)}")
-    for key, value in settings.items():
-        try:
-            wandb.Settings(**{key: value} if value is not None else {})
-        except (ValueError, wandb.errors.UsageError) as error:
-            raise UserError(f"`trainer.logger.{key.removeprefix('run_')}`: {_reason(error)}") from error
-    try:
-        address = urlsplit(server())
-    except (ValueError, wandb.errors.UsageError) as error:
-        raise UserError(f"W&B's settings: {_reason(error)}; correct the WANDB_... variable") from error
-    if address.password or address.username:
-        raise UserError(
-            f"WANDB_BASE_URL ({address.scheme}://...@{address.hostname}) holds a user or a password, which W&B would "
-            "write to its files: give the address without them, and the key as WANDB_API_KEY"
-        )
-
-
-def _reason(error: Exception) -> str:
-    details = getattr(error, "errors", None)  # pydantic's, of which the first says all
-    return str(details()[0]["msg"]).removeprefix("Value error, ") if callable(details) else " ".join(str(error).split())
 
 
 def _log_artifact(run: Any, artifact: wandb.Artifact) -> None:

@@ -262,7 +262,7 @@ class TestServer:
         """It would stay silent until this test closes it."""
         monkeypatch.setattr(tracking, "_PATIENCE_S", 0.5 if behaviour == "silent" else 60)
         with WandbServer(behaviour) as server:
-            monkeypatch.setattr("scconv_lab.training.tracking.server", lambda: server.url)
+            monkeypatch.setattr("scconv_lab.training.wandb_client.server", lambda: server.url)
             check = tracking.wandb()
         assert check.state == state
         assert server.url in check.found
@@ -270,7 +270,7 @@ class TestServer:
     def test_offline_asks_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANDB_MODE", "offline")
         monkeypatch.setattr(
-            "scconv_lab.training.server_check.answers", lambda *_, **__: pytest.fail("the server was asked")
+            "scconv_lab.training.wandb_client.answers", lambda *_, **__: pytest.fail("the server was asked")
         )
         assert (tracking.wandb().state, tracking.wandb().found) == ("ok", "WANDB_MODE is offline")
         monkeypatch.delenv("WANDB_MODE")
