@@ -31,6 +31,7 @@ LAW = {
     "surgery": {"errors", "meta", "nn"},
     "complexity": {"errors", "meta", "nn", "surgery"},
     "run_folder": {"errors", "config"},
+    "verdicts": {"errors"},
     "training": {
         *("errors", "terminal", "shipped", "config", "ops", "nn", "models", "surgery", "complexity", "data"),
         "run_folder",
