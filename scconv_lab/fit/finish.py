@@ -5,37 +5,123 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
+from scconv_lab.fit.callbacks import leave_averages
 from scconv_lab.run_folder.files import write_whole
 from scconv_lab.run_folder.layout import RunFolder
+from scconv_lab.run_folder.progress import progress_of
 from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.run_folder.results import write_results
 from scconv_lab.shipped import typed
-from scconv_lab.training import tracking
+from scconv_lab.training import Classifier, tracking
+from scconv_lab.training.per_image import PerImageRecord, figures_of, label_hash, write_predictions
 from scconv_lab.training.record import RunRecord
 
 
+def final_tests(trainer: Trainer, model: Classifier, folder: RunFolder) -> dict[str, dict[str, float]]:
+    """Test the best checkpoint and the last, once each, and write what is found of each image.
+
+    The figures of the best are logged by their names, those of the last as "last/test/acc1" and so on. Without
+    validation images, or without checkpoints, the last weights are the only ones.
+
+    Args:
+        trainer: Has ended the fit.
+        model: Has been trained.
+        folder: The run's.
+
+    Returns:
+        The figures by "best" and "last".
+    """
+    leave_averages(trainer)
+    record = PerImageRecord()
+    trainer.callbacks.append(record)  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it
+    figures: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, np.ndarray]] = {}
+    data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # the same
+    loggers = trainer.loggers
+    for name, path in (("best", folder.best), ("last", folder.last)):
+        if name == "best" and not path.exists():
+            continue
+        if figures:
+            trainer.loggers = []
+        checkpoint = str(path) if path.exists() else None
+        trainer.test(model, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
+        figures[name] = {
+            key: value.item() for key, value in trainer.callback_metrics.items() if key.startswith("test/")
+        }
+        found[name] = record.found
+        figures[name] |= figures_of(record.found)
+    trainer.loggers = loggers
+    for logger in loggers:
+        logger.log_metrics({f"last/{key}": value for key, value in figures["last"].items()}, step=trainer.global_step)
+    if all(found.values()):
+        write_predictions(folder.per_image, found)
+    return figures
+
+
 @rank_zero_only
-def mark_finished(trainer: Trainer, record: RunRecord, best: ModelCheckpoint | None) -> None:
-    """Write the run's results.json: what was measured and counted, and by which code.
+def mark_finished(
+    trainer: Trainer,
+    record: RunRecord,
+    best: ModelCheckpoint | None,
+    *,
+    tests: dict[str, dict[str, float]],
+    recipe: str,
+) -> None:
+    """Write the run's results.json: what was measured and counted, and by what.
 
     A run is finished when it is there, never by its exit code. Not to be called before fit and test have ended.
 
     Args:
         trainer: Has ended fit and test.
-        record: Knows the run's folder and cost.
+        record: Knows the run's folder, configuration and cost.
         best: Keeps the run's best.ckpt, of the highest val/acc1.
+        tests: The figures of the final tests; empty if there were none.
+        recipe: The hash of what the arms of an ablation have in common.
     """
+    folder, config = RunFolder(record.run_dir), record.config
     measured: dict[str, Any] = {key: value.item() for key, value in trainer.callback_metrics.items()}
+    measured |= tests.get("best") or tests.get("last") or {}
     if best is not None and best.best_model_score is not None:
         measured["val/acc1"] = best.best_model_score.item()
     counted = {"params": record.cost.params, "macs": record.cost.macs} if record.cost else {}
-    code: dict[str, Any] = {key: value for key, value in provenance().items() if key in ("git_commit", "lock_hash")}
-    code["code"] = record.code
-    write_results(record.run_dir, {"steps": trainer.global_step, **measured, **counted, **code})
+    progress = progress_of(folder)
+    who = {key: config.get(key) for key in ("experiment", "arm")}
+    made = {
+        "seed": config["seed_everything"],
+        "recipe": recipe,
+        "data": config["data"]["class_path"].rpartition(".")[2],
+        **_test_set(folder),
+        "device": _device(trainer),
+        "precision": trainer.precision,
+        "processes": trainer.world_size,
+        "epochs": progress.epoch,
+        "best_epoch": max(progress.accuracies, key=progress.accuracies.__getitem__, default=None),
+        "seconds": round(sum(progress.seconds), 3),
+    }
+    code = {key: value for key, value in provenance().items() if key in ("git_commit", "lock_hash", "torch")}
+    results = {"steps": trainer.global_step, **measured, **counted, **code, "code": record.code, **who, **made, **tests}
+    write_results(record.run_dir, results)
+
+
+def _test_set(folder: RunFolder) -> dict[str, Any]:
+    """The number of test images, and a hash of their labels; empty where there was no test."""
+    if not folder.per_image.exists():
+        return {}
+    with np.load(folder.per_image) as arrays:
+        labels = arrays["label"]
+    return {"test_images": len(labels), "test_labels": label_hash(labels)}
+
+
+def _device(trainer: Trainer) -> str:
+    """The kind of the device, such as "cpu" or "NVIDIA H100 80GB HBM3"."""
+    device = trainer.strategy.root_device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 @rank_zero_only

@@ -18,8 +18,13 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError, by_request
-from scconv_lab.fit.callbacks import leave_averages
-from scconv_lab.fit.finish import mark_finished, say_how_to_resume, say_what_next, write_evaluation
+from scconv_lab.fit.finish import (
+    final_tests,
+    mark_finished,
+    say_how_to_resume,
+    say_what_next,
+    write_evaluation,
+)
 from scconv_lab.fit.keys import declare_keys, plain_values
 from scconv_lab.fit.open_run import OpenRun, open_evaluation, open_fit
 from scconv_lab.fit.parser import LabParser
@@ -29,6 +34,7 @@ from scconv_lab.fit.resolved import with_words, without_unwritable
 from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained
 from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO, has_checksum
+from scconv_lab.run_folder.configuration import recipe
 from scconv_lab.run_folder.layout import RUNS, RunFolder
 from scconv_lab.training import Classifier, record
 from scconv_lab.training.checkpoint import checkpoints, require_same_hparams, restoring
@@ -149,7 +155,9 @@ class LabCLI(LightningCLI):
         parser = self._parser(self.subcommand)
         assert isinstance(parser, LabParser)
         if self.subcommand == "fit":
-            self.run = open_fit(config, self.name, resolved, parser.defaults(resolved))
+            defaults = parser.defaults(resolved)
+            self.recipe = recipe(resolved, defaults)
+            self.run = open_fit(config, self.name, resolved, defaults)
         else:
             self.run = open_evaluation(config, self.name)
         folder, self.earlier = self.run.folder, self.run.earlier
@@ -181,8 +189,17 @@ class LabCLI(LightningCLI):
             callbacks.append(FiniteGuard(self.run_dir, on_nonfinite=config.on_nonfinite))
         if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
             bad = self.earlier.bad if self.earlier else ()
-            kept = checkpoints(folder.checkpoints, save_every=config.save_every, bad=bad, configuration=resolved)
-            self.best = next(callback for callback in kept if isinstance(callback, ModelCheckpoint))
+            validated = config.data.init_args.get("val_size") != 0 and config.trainer.limit_val_batches != 0
+            if not validated:
+                config.trainer.limit_val_batches = 0  # else Lightning warns of a loader without images
+            kept = checkpoints(
+                folder.checkpoints,
+                keep_best=validated,
+                save_every=config.save_every,
+                bad=bad,
+                configuration=resolved,
+            )
+            self.best = next((callback for callback in kept if isinstance(callback, ModelCheckpoint)), None)
             callbacks += kept
         self.trainer_defaults["callbacks"] = callbacks
 
@@ -266,7 +283,7 @@ class LabCLI(LightningCLI):
         write_evaluation(self.trainer, RunFolder(self.run_dir).evaluation("test", self._weights()), self._weights())
 
     def after_fit(self) -> None:
-        """Test the best checkpoint, and say where everything is."""
+        """Test the best checkpoint and the last, and say where everything is."""
         if self.settings.trainer.fast_dev_run:
             return
         if not self.trainer.global_step:
@@ -274,12 +291,10 @@ class LabCLI(LightningCLI):
                 "no step was taken: `trainer.max_time` or a callback ended the fit first; the run is not finished, so "
                 "give it more time"
             )
-        checkpoint = (self.best.best_model_path if self.best else "") or None
-        if self.settings.final_test:
-            leave_averages(self.trainer)
-            self.trainer.test(self.model, self.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
-        mark_finished(self.trainer, self.record, self.best)
-        say_what_next(self.trainer, self.run_dir, checkpoint)
+        folder = RunFolder(self.run_dir)
+        tests = final_tests(self.trainer, self.model, folder) if self.settings.final_test else {}
+        mark_finished(self.trainer, self.record, self.best, tests=tests, recipe=self.recipe)
+        say_what_next(self.trainer, self.run_dir, (self.best.best_model_path if self.best else "") or None)
 
 
 def _as_list(value: Any) -> list[Any]:

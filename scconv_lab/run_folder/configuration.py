@@ -30,6 +30,8 @@ _WITHOUT_EFFECT = (
 """Keys, by how they begin, that change no weight: places, loggers, what is shown."""
 _LAYOUT = ("threads", "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy")
 """Keys, by how they begin, that say who does the work."""
+_OF_THE_ARM = ("net.", "seed_everything", "surgery.")
+"""Keys, by how they begin, that are no part of a recipe."""
 _DIGITS = 12
 _SCHEME = 2
 """How `identify` names runs; scheme 1 hashed defaults too, so that an upgrade of a library renamed every run."""
@@ -66,6 +68,17 @@ def identify(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """
     counting = {key: value for key, value in chosen(config, defaults).items() if _counts(key)}
     return _digest({"scheme": _SCHEME, **counting})
+
+
+def recipe(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Name what the arms of an ablation have in common: a hash of all that counts less seed, net and surgery.
+
+    Args:
+        config: The resolved configuration, of plain values.
+        defaults: The defaults by dotted key; they do not count.
+    """
+    counting = {key: value for key, value in chosen(config, defaults).items() if _counts(key)}
+    return _digest({key: value for key, value in counting.items() if not key.startswith(_OF_THE_ARM)})
 
 
 def identify_by_scheme_1(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:

@@ -22,9 +22,9 @@ def write_temporary(path: Path, content: bytes | memoryview) -> Path:
     return temporary
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Put a text in the place of a file, in one step."""
-    os.replace(write_temporary(path, text.encode()), path)
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Put a text, as UTF-8, or bytes in the place of a file, in one step."""
+    os.replace(write_temporary(path, content.encode() if isinstance(content, str) else content), path)
 
 
 def append_line(path: Path, entry: Mapping[str, Any]) -> None:

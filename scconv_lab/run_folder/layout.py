@@ -89,6 +89,11 @@ class RunFolder:
         """A line of JSON for each try of a sweep at the run."""
         return self.path / "attempts.jsonl"
 
+    @property
+    def per_image(self) -> Path:
+        """What the final tests found of each test image, as NumPy's arrays."""
+        return self.path / "predictions.npz"
+
     def evaluation(self, command: str, weights: Path) -> Path:
         """The figures that the command found for these weights, as JSON."""
         return self.path / f"{command}-{weights.stem}.json"

@@ -28,6 +28,7 @@ _USES = tuple(str(Path(module.__file__).parent) for module in (loops, torch.opti
 def checkpoints(
     folder: Path,
     *,
+    keep_best: bool = True,
     save_every: int | None = None,
     bad: Sequence[Path] = (),
     configuration: dict[str, Any] | None = None,
@@ -36,12 +37,14 @@ def checkpoints(
 
     Args:
         folder: Where they go.
+        keep_best: Whether there is a val/acc1 to choose ``best.ckpt`` by.
         save_every: Steps after which ``last.ckpt`` is written within an epoch too; None: only after each epoch.
         bad: Files that are set aside, as ``x.ckpt.bad``.
         configuration: What the run is made from, of plain values; the checkpoints keep it.
     """
     best = ModelCheckpoint(folder, Path(BEST).stem, monitor="val/acc1", mode="max", enable_version_counter=False)
-    return [ExactResume(configuration), best, LastCheckpoint(folder / CHECKPOINTS[0], save_every=save_every, bad=bad)]
+    last = LastCheckpoint(folder / CHECKPOINTS[0], save_every=save_every, bad=bad)
+    return [ExactResume(configuration), *([best] if keep_best else []), last]
 
 
 class LastCheckpoint(Checkpoint):

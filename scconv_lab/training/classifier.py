@@ -203,16 +203,16 @@ class Classifier(LightningModule):
         """Add one batch to the validation's measures."""
         self._evaluate(batch, "val/loss", self.val_loss, self.val_accuracies)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add one batch to the test's measures."""
-        self._evaluate(batch, "test/loss", self.test_loss, self.test_accuracies)
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Add one batch to the test's measures, and return its logits (B, num_classes) for callbacks."""
+        return self._evaluate(batch, "test/loss", self.test_loss, self.test_accuracies)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Return class probabilities (B, num_classes) and the labels (B,), `IGNORE_INDEX` where an item is padding."""
         images, labels = batch
         return self.net(images).softmax(dim=1), labels
 
-    def _evaluate(self, batch: Batch, name: str, mean_loss: MeanMetric, accuracies: MetricCollection) -> None:
+    def _evaluate(self, batch: Batch, name: str, mean_loss: MeanMetric, accuracies: MetricCollection) -> Tensor:
         images, labels = batch
         logits = self.net(images).float()
         losses = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
@@ -220,6 +220,7 @@ class Classifier(LightningModule):
         accuracies.update(logits, labels)
         self.log(name, mean_loss, on_epoch=True, batch_size=len(labels))
         self.log_dict(accuracies, on_epoch=True, batch_size=len(labels))
+        return logits
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer, and the schedule if there is one."""

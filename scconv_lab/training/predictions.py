@@ -29,8 +29,8 @@ class PredictionWriter(BasePredictionWriter):
         self, trainer: Trainer, pl_module: LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
     ) -> None:
         """Gather the predictions of all processes and write them in the order of the split."""
-        probabilities = _gather(pl_module, torch.cat([p for p, _ in predictions]).to(pl_module.device))
-        labels = _gather(pl_module, torch.cat([label for _, label in predictions]).to(pl_module.device))
+        probabilities = gather(pl_module, torch.cat([p for p, _ in predictions]).to(pl_module.device))
+        labels = gather(pl_module, torch.cat([label for _, label in predictions]).to(pl_module.device))
         if not trainer.is_global_zero:
             return
         data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it
@@ -52,7 +52,7 @@ class PredictionWriter(BasePredictionWriter):
         print(f"predictions  {self.path}", flush=True)
 
 
-def _gather(pl_module: LightningModule, own: torch.Tensor) -> torch.Tensor:
+def gather(pl_module: LightningModule, own: torch.Tensor) -> torch.Tensor:
     """Put together what all processes hold: sample i of process r is sample i * world_size + r of the split."""
     gathered = pl_module.all_gather(own)
     assert isinstance(gathered, torch.Tensor)
