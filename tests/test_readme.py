@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from scconv_lab.cli import main
-from scconv_lab.sweeps.file import read_sweep
-from scconv_lab.sweeps.grid import expand
+from scconv_lab.grid.expand import expand
+from scconv_lab.grid.file import read_sweep
 from tests.runs import REPOSITORY, Command, Run
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ import yaml
 from scconv_lab import shipped
 from scconv_lab.config import yaml_text
 from scconv_lab.errors import UserError
-from scconv_lab.sweeps.file import read_sweep
-from scconv_lab.sweeps.grid import expand
+from scconv_lab.grid.expand import expand
+from scconv_lab.grid.file import read_sweep
 from scconv_lab.terminal.command_parser import CommandParser
 from scconv_lab.terminal.loading import loading
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from scconv_lab.grid.file import EarlyStop
 from scconv_lab.run_folder.progress import progress_of
 from scconv_lab.run_folder.state import state_of
-from scconv_lab.sweeps.file import EarlyStop
 from scconv_lab.sweeps.resolve import Run
 
 

@@ -12,12 +12,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from scconv_lab.errors import BUSY, UserError
+from scconv_lab.grid.file import EarlyStop
 from scconv_lab.run_folder.attempts import ENDED_IN_ORDER, was_killed
 from scconv_lab.run_folder.configuration import processes_of
 from scconv_lab.run_folder.state import damage, state_of
 from scconv_lab.sweeps import ledger, worker
 from scconv_lab.sweeps.early_stop import why_hopeless
-from scconv_lab.sweeps.file import EarlyStop
 from scconv_lab.sweeps.resolve import Run
 from scconv_lab.sweeps.show import Board, why_ended
 from scconv_lab.sweeps.slots import Place, Slots, cores

@@ -10,9 +10,9 @@ from jsonargparse import Namespace
 from scconv_lab.config import expand_arguments
 from scconv_lab.errors import UserError
 from scconv_lab.fit.dry import FitParser, build_classifier, build_data
+from scconv_lab.grid.expand import Arm
 from scconv_lab.run_folder.configuration import identify, identify_by_scheme_1, processes_of
 from scconv_lab.run_folder.layout import RUNS, SWEEPS, RunFolder
-from scconv_lab.sweeps.grid import Arm
 
 
 @dataclass(frozen=True)

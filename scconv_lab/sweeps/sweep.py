@@ -7,14 +7,14 @@ from datetime import datetime
 from functools import cached_property
 
 from scconv_lab.errors import UserError
+from scconv_lab.grid.expand import Arm, select
+from scconv_lab.grid.file import SweepFile
 from scconv_lab.messages import nearest
 from scconv_lab.run_folder.attempts import stopped_early
 from scconv_lab.run_folder.progress import progress_of
 from scconv_lab.run_folder.state import damage, state_of
 from scconv_lab.sweeps import agents, ledger, slurm
 from scconv_lab.sweeps.estimate import plan_arms
-from scconv_lab.sweeps.file import SweepFile
-from scconv_lab.sweeps.grid import Arm, select
 from scconv_lab.sweeps.local import Local
 from scconv_lab.sweeps.resolve import Run, require_buildable, resolve
 from scconv_lab.sweeps.show import Board, duration, print_arms, print_failures, print_runs

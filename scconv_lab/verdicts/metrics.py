@@ -42,8 +42,8 @@ METRICS = {
 """By name; accuracies in percent points, the loss without label smoothing."""
 
 
-def metric_named(name: str, *, key: str) -> Metric:
+def metric_named(name: object, *, key: str) -> Metric:
     """The metric of a name; UserError naming ``key``, its place in a file or on the command line, if there is none."""
-    if name not in METRICS:
-        raise UserError(f"{key} (={name!r}) must be a metric of a test{nearest(name, list(METRICS))}")
+    if not isinstance(name, str) or name not in METRICS:
+        raise UserError(f"{key} (={name!r}) must be a metric of a test{nearest(str(name), list(METRICS))}")
     return METRICS[name]

@@ -7,8 +7,8 @@ import pytest
 from scconv_lab import shipped
 from scconv_lab.config import expand_arguments, expand_bases
 from scconv_lab.errors import UserError
+from scconv_lab.grid.file import read_sweep
 from scconv_lab.shipped import locate
-from scconv_lab.sweeps.file import read_sweep
 from tests.runs import REPOSITORY
 
 BASELINE = REPOSITORY / "experiments/baseline.yaml"

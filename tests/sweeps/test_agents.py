@@ -16,12 +16,12 @@ from wandb.sdk.launch.sweeps import utils as wandb_sweeps
 from wandb.sdk.lib import config_util
 
 from scconv_lab.errors import UserError
+from scconv_lab.grid.expand import expand
+from scconv_lab.grid.file import read_sweep
 from scconv_lab.run_folder.results import write_results
 from scconv_lab.run_folder.state import state_of
 from scconv_lab.sweeps import ledger
 from scconv_lab.sweeps.agents import commands, define
-from scconv_lab.sweeps.file import read_sweep
-from scconv_lab.sweeps.grid import expand
 from scconv_lab.sweeps.resolve import Run, resolve
 from tests.runs import REPOSITORY, command_environment
 from tests.runs import Run as Recorded

@@ -8,14 +8,14 @@ import pytest
 import yaml
 from jsonargparse import Namespace
 
+from scconv_lab.grid.expand import Arm
+from scconv_lab.grid.file import Resources
 from scconv_lab.run_folder.attempts import attempts, failures, seconds_spent
 from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.run_folder.results import write_results
 from scconv_lab.run_folder.source_code import source_hashes
 from scconv_lab.run_folder.state import state_of
 from scconv_lab.sweeps import ledger
-from scconv_lab.sweeps.file import Resources
-from scconv_lab.sweeps.grid import Arm
 from scconv_lab.sweeps.resolve import Run, launched
 
 

@@ -9,9 +9,9 @@ import yaml
 
 from scconv_lab.errors import UserError
 from scconv_lab.fit.dry import FitParser
+from scconv_lab.grid.expand import expand
+from scconv_lab.grid.file import read_sweep
 from scconv_lab.run_folder.configuration import identify
-from scconv_lab.sweeps.file import read_sweep
-from scconv_lab.sweeps.grid import expand
 from scconv_lab.sweeps.resolve import Run, launched, require_buildable, resolve
 from tests.runs import REPOSITORY
 

@@ -14,9 +14,9 @@ from scconv_lab.complexity import count_params
 from scconv_lab.cost.paper_rows import ROWS
 from scconv_lab.errors import UserError
 from scconv_lab.fit.dry import build_classifier, build_data
+from scconv_lab.grid.expand import expand, select
+from scconv_lab.grid.file import read_sweep
 from scconv_lab.nn import CRU
-from scconv_lab.sweeps.file import read_sweep
-from scconv_lab.sweeps.grid import expand, select
 from scconv_lab.sweeps.resolve import Run, require_buildable, resolve
 from scconv_lab.training import Classifier
 from tests.runs import REPOSITORY

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from scconv_lab.errors import UserError
+from scconv_lab.grid.expand import expand
+from scconv_lab.grid.file import read_sweep
 from scconv_lab.run_folder.attempts import attempts, failures, was_killed
 from scconv_lab.run_folder.state import state_of
 from scconv_lab.sweeps import ledger, slurm
-from scconv_lab.sweeps.file import read_sweep
-from scconv_lab.sweeps.grid import expand
 from scconv_lab.sweeps.resolve import Run, resolve
 from tests.runs import REPOSITORY, command_environment
 from tests.sweeps.cluster import Cluster, cluster, wait_for, why_not

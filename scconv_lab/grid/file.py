@@ -8,8 +8,11 @@ from typing import Any
 
 from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
+from scconv_lab.grid.design import KEYS as DESIGN_KEYS
+from scconv_lab.grid.design import read_design
+from scconv_lab.grid.reader import Reader
 from scconv_lab.messages import nearest
-from scconv_lab.shipped import locate
+from scconv_lab.verdicts.design import Design
 
 Keys = Mapping[str, Any]
 """LightningCLI's keys, dotted, to values; "config" to files that come before them."""
@@ -22,7 +25,6 @@ _NEEDED = {
     "grid": "it holds what is compared, such as `grid: {surgery.unit.alpha: [0.25, 0.5]}`",
     "seeds": "one run of each arm says little of its mean; such as `seeds: [0, 1, 2]`",
 }
-_NOUNS = {str: "a text", int: "a whole number", list: "a list", dict: "a mapping of keys to values"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,14 @@ class EarlyStop:
 
 @dataclass(frozen=True)
 class SweepFile:
-    """A sweep as its file has it; `axes` are by name, and their settings by label."""
+    """A sweep as its file has it.
+
+    Args:
+        axes: Settings by label, by the name of their axis.
+        design: What it sets out to show.
+        more_seeds: Seeds that some arms have beyond ``seeds``, by the arm's name.
+        sd: The standard deviation over seeds that is expected of an arm, in the metric's unit, for plans.
+    """
 
     path: Path
     name: str
@@ -72,9 +81,16 @@ class SweepFile:
     rules: tuple[Rule, ...] = ()
     slurm: Mapping[str, Any] = field(default_factory=dict)
     early_stop: EarlyStop | None = None
+    design: Design = field(default_factory=Design)
+    more_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    sd: float | None = None
+
+    def seeds_of(self, arm: str) -> tuple[int, ...]:
+        """The seeds of an arm by its name."""
+        return (*self.seeds, *self.more_seeds.get(arm, ()))
 
 
-_KEYS = [*SweepFile.__dataclass_fields__.keys() - {"path", "axes"}, "grid"]
+_KEYS = sorted({*SweepFile.__dataclass_fields__.keys() - {"path", "axes"}, "grid", *DESIGN_KEYS})
 
 
 def read_sweep(path: Path) -> SweepFile:
@@ -83,8 +99,8 @@ def read_sweep(path: Path) -> SweepFile:
     Keys: ``name``; ``experiment``, the file that all runs start from; ``grid``, axes to be combined, each a list of
     values of a dotted key or named settings, ``{label: {key: value}}``; ``seeds``, a list; and as needed ``exclude``, a
     list of conditions; ``include``, named settings outside the grid; ``resources`` (see `Resources`); ``rules``, a list
-    of ``{when: condition, resources: ..., keys: ...}``; ``slurm``, options of sbatch; ``early_stop`` (see `EarlyStop`).
-    Files are named relative to this one.
+    of ``{when: condition, resources: ..., keys: ...}``; ``slurm``, options of sbatch; ``early_stop`` (see `EarlyStop`);
+    and what it sets out to show, see `scconv_lab.grid.design.read_design`. Files are named relative to this one.
 
     Raises:
         UserError: (a ValueError) naming file and key if one is unknown, missing, or of the wrong type.
@@ -96,50 +112,34 @@ def read_sweep(path: Path) -> SweepFile:
     for key in ("name", "experiment", "grid", "seeds"):
         if content.get(key) is None:
             raise UserError(f"{path}: `{key}` is missing; {_NEEDED[key]}")
-    reader = _Reader(path)
+    reader = _SweepReader(path)
     name = reader.typed("name", content["name"], str)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
         raise UserError(
             f"{path}: `name` (={name!r}) must be of letters, digits, - and _, at most 64, the first a letter or digit: "
             "files and jobs have it"
         )
+    seeds = reader.seeds("seeds", content["seeds"])
     return SweepFile(
         path=path,
         name=name,
         experiment=reader.file("experiment", content["experiment"]),
         axes=reader.axes(content["grid"]),
-        seeds=reader.seeds(content["seeds"]),
+        seeds=seeds,
         exclude=tuple(reader.listed("exclude", content.get("exclude"), dict)),
         include=reader.settings("include", content.get("include") or {}),
         resources=reader.resources("resources", content.get("resources") or {}),
         rules=tuple(map(reader.rule, reader.listed("rules", content.get("rules"), dict))),
         slurm=reader.typed("slurm", content.get("slurm") or {}, dict),
         early_stop=reader.early_stop(content.get("early_stop")),
+        design=read_design(reader, content, len(seeds)),
+        more_seeds=reader.more_seeds(content.get("more_seeds") or {}, seeds),
+        sd=reader.positive("sd", content["sd"]) if content.get("sd") is not None else None,
     )
 
 
-class _Reader:
-    """Reads the parts of one file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def typed(self, key: str, value: Any, kind: type) -> Any:
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise UserError(f"{self.path}: `{key}` (={value!r}) must be {_NOUNS[kind]}")
-        return value
-
-    def listed(self, key: str, value: Any, kind: type) -> list[Any]:
-        items = self.typed(key, value if value is not None else [], list)
-        return [self.typed(f"{key}[{index}]", item, kind) for index, item in enumerate(items)]
-
-    def count(self, key: str, value: Any) -> int:
-        if self.typed(key, value, int) < 1:
-            raise UserError(f"{self.path}: `{key}` (={value}) must be at least 1")
-        return value
-
-    def file(self, key: str, value: Any) -> Path:
-        return locate(self.typed(key, value, str), named_by=self.path)
+class _SweepReader(Reader):
+    """Reads the parts of a sweep."""
 
     def axes(self, grid: Any) -> dict[str, dict[str, Keys]]:
         axes = {}
@@ -175,11 +175,21 @@ class _Reader:
         files = self.listed(f"{key}.config", files if isinstance(files, list) else [files], str)
         return {"config": [self.file(f"{key}.config", file) for file in files], **keys}
 
-    def seeds(self, given: Any) -> tuple[int, ...]:
-        seeds = self.listed("seeds", given, int)
+    def seeds(self, key: str, given: Any) -> tuple[int, ...]:
+        seeds = self.listed(key, given, int)
         if not seeds or len(set(seeds)) < len(seeds):
-            raise UserError(f"{self.path}: `seeds` (={given!r}) must be numbers, at least one and none twice")
+            raise UserError(f"{self.path}: `{key}` (={given!r}) must be numbers, at least one and none twice")
         return tuple(seeds)
+
+    def more_seeds(self, given: Any, seeds: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        found = {
+            str(arm): self.seeds(f"more_seeds.{arm}", more)
+            for arm, more in self.typed("more_seeds", given, dict).items()
+        }
+        for arm, more in found.items():
+            if twice := sorted({*more} & {*seeds}):
+                raise UserError(f"{self.path}: `more_seeds.{arm}` (={[*more]}) has {twice[0]}, which `seeds` has too")
+        return found
 
     def resources(self, key: str, given: Any) -> dict[str, int]:
         known = list(Resources.__dataclass_fields__)

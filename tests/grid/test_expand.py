@@ -8,8 +8,8 @@ import pytest
 
 from scconv_lab.config.yaml_text import load
 from scconv_lab.errors import UserError
-from scconv_lab.sweeps.file import Resources, read_sweep
-from scconv_lab.sweeps.grid import Arm, as_text, expand, select
+from scconv_lab.grid.expand import Arm, as_text, expand, select
+from scconv_lab.grid.file import Resources, read_sweep
 
 HEAD = "name: x\nexperiment: baseline.yaml\nseeds: [0, 1]\n"
 

@@ -12,8 +12,8 @@ import yaml
 
 from scconv_lab.config import yaml_text
 from scconv_lab.errors import UserError
+from scconv_lab.grid.file import Condition, Keys, Resources, SweepFile
 from scconv_lab.messages import nearest
-from scconv_lab.sweeps.file import Condition, Keys, Resources, SweepFile
 
 
 @dataclass(frozen=True)
