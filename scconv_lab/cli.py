@@ -19,6 +19,10 @@ COMMANDS = {
         "run the arms and seeds of a sweep's file that are not done yet, here or on a SLURM cluster",
         "sweeps.command:run",
     ),
+    "results": (
+        "say what the finished runs of a sweep show: every run, every arm, a verdict on each contrast",
+        "results.command:run",
+    ),
     "cost": (
         "count, and where asked measure, what an experiment's net costs; the paper's tables beside it",
         "cost.command:run",

@@ -14,6 +14,7 @@ from scconv_lab.config import yaml_text
 from scconv_lab.errors import UserError
 from scconv_lab.grid.file import Condition, Keys, Resources, SweepFile
 from scconv_lab.messages import nearest
+from scconv_lab.verdicts.design import Contrast
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,18 @@ def expand(sweep: SweepFile, *, configs: Sequence[Path] = (), overrides: Keys | 
         if names.count(name) > 1:
             raise UserError(f"{sweep.path}: two arms have the name {name!r}; rename one")
     return arms
+
+
+def contrasts_of(sweep: SweepFile, arms: Sequence[Arm]) -> list[Contrast]:
+    """List what the sweep's design compares.
+
+    Raises:
+        UserError: (a ValueError) if it names an axis, a label or an arm that is not there.
+    """
+    try:
+        return sweep.design.contrasts({arm.name: arm.labels for arm in arms})
+    except UserError as error:
+        raise UserError(f"{sweep.path}: {error}") from error
 
 
 def select(arms: Sequence[tuple[Arm, int]], conditions: Sequence[str]) -> list[tuple[Arm, int]]:

@@ -10,6 +10,7 @@ from scconv_lab.config import read_yaml
 from scconv_lab.errors import UserError
 from scconv_lab.grid.design import KEYS as DESIGN_KEYS
 from scconv_lab.grid.design import read_design
+from scconv_lab.grid.published import Published, read_published
 from scconv_lab.grid.reader import Reader
 from scconv_lab.messages import nearest
 from scconv_lab.verdicts.design import Design
@@ -68,6 +69,7 @@ class SweepFile:
         design: What it sets out to show.
         more_seeds: Seeds that some arms have beyond ``seeds``, by the arm's name.
         sd: The standard deviation over seeds that is expected of an arm, in the metric's unit, for plans.
+        published: What a paper has for its arms.
     """
 
     path: Path
@@ -84,6 +86,7 @@ class SweepFile:
     design: Design = field(default_factory=Design)
     more_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     sd: float | None = None
+    published: Published | None = None
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:
         """The seeds of an arm by its name."""
@@ -100,7 +103,9 @@ def read_sweep(path: Path) -> SweepFile:
     values of a dotted key or named settings, ``{label: {key: value}}``; ``seeds``, a list; and as needed ``exclude``, a
     list of conditions; ``include``, named settings outside the grid; ``resources`` (see `Resources`); ``rules``, a list
     of ``{when: condition, resources: ..., keys: ...}``; ``slurm``, options of sbatch; ``early_stop`` (see `EarlyStop`);
-    and what it sets out to show, see `scconv_lab.grid.design.read_design`. Files are named relative to this one.
+    what it sets out to show, see `scconv_lab.grid.design.read_design`, with ``more_seeds``, seeds that some arms have
+    beyond ``seeds``, and ``sd``, the standard deviation over seeds that is expected, for plans; and ``published``, see
+    `scconv_lab.grid.published.read_published`. Files are named relative to this one.
 
     Raises:
         UserError: (a ValueError) naming file and key if one is unknown, missing, or of the wrong type.
@@ -135,6 +140,7 @@ def read_sweep(path: Path) -> SweepFile:
         design=read_design(reader, content, len(seeds)),
         more_seeds=reader.more_seeds(content.get("more_seeds") or {}, seeds),
         sd=reader.positive("sd", content["sd"]) if content.get("sd") is not None else None,
+        published=read_published(reader, content.get("published")),
     )
 
 

@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
             from scconv_lab.sweeps import worker
 
             worker.warm_up()
-    sweep = Sweep(file, arms, only=options.only)
+    sweep = Sweep(file, arms, only=options.only, configs=[*map(str, options.config)], keys=options.set)
     if options.status:
         return sweep.print_status()
     if options.plan:

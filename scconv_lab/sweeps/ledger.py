@@ -1,8 +1,6 @@
 """What a sweep writes and reads in the folders of its runs."""
 
-import json
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +13,6 @@ from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.run_folder.results import finished
 from scconv_lab.run_folder.source_code import changed_sources, source_hashes
 from scconv_lab.sweeps.resolve import Run, launched
-
-
-def note_members(name: str, runs: Sequence[Run]) -> Path:
-    """Write which runs a sweep has, by arm and seed; a run that two sweeps share is in both of their files.
-
-    Args:
-        name: The sweep's name.
-        runs: All of its runs.
-    """
-    members = [{"run": run.id, "arm": run.arm.name, "seed": run.seed} for run in runs]
-    file = runs[0].root / f"{name}.json"
-    text = f"{json.dumps({'sweep': name, 'runs': members}, indent=1)}\n"
-    with lock.writing(runs[0].root):
-        if not file.is_file() or file.read_text(encoding="utf-8", errors="replace") != text:
-            write_whole(file, text)
-    return file
 
 
 def prepare(run: Run) -> Path:

@@ -109,27 +109,6 @@ class Board:
         return f", about {duration(max(max(lefts), work / len(lefts)))} left"
 
 
-def print_arms(runs: Sequence[Run]) -> None:
-    """Print a row an arm: its runs that are done, mean and standard deviation of their test/acc1, params and MACs."""
-    table = _table("arm", "n", "test/acc1", "sd", "params", "MACs")
-    other = 0
-    for arm_runs in by_arm(runs):
-        found = [results for run in arm_runs if (results := ledger.results(run))]
-        other += sum(bool(ledger.made_otherwise(run)) for run in arm_runs)
-        accuracies = [results["test/acc1"] for results in found if "test/acc1" in results]
-        table.add_row(
-            Text(arm_runs[0].arm.name),
-            str(len(found)) if len(found) == len(arm_runs) else f"{len(found)} of {len(arm_runs)}",
-            f"{statistics.mean(accuracies):.4f}" if accuracies else "",
-            f"{statistics.stdev(accuracies):.4f}" if len(accuracies) > 1 else "",
-            f"{found[0]['params']:,}" if found else "",
-            f"{found[0]['macs']:,}" if found else "",
-        )
-    print_fitted(table)
-    if other:
-        print(f"{other} of these runs were made by other code or versions than are here now; --status says which")
-
-
 def print_runs(rows: Iterable[Sequence[str]], *columns: str) -> None:
     """Print a row a run."""
     table = _table(*columns)

@@ -7,17 +7,21 @@ from datetime import datetime
 from functools import cached_property
 
 from scconv_lab.errors import UserError
-from scconv_lab.grid.expand import Arm, select
+from scconv_lab.grid.expand import Arm, contrasts_of, select
 from scconv_lab.grid.file import SweepFile
 from scconv_lab.messages import nearest
+from scconv_lab.results.collect import of_sweep
+from scconv_lab.results.compare import compare
+from scconv_lab.results.show import print_comparison
 from scconv_lab.run_folder.attempts import stopped_early
+from scconv_lab.run_folder.members import Launch, Member, note_launch
 from scconv_lab.run_folder.progress import progress_of
 from scconv_lab.run_folder.state import damage, state_of
 from scconv_lab.sweeps import agents, ledger, slurm
 from scconv_lab.sweeps.estimate import plan_arms
 from scconv_lab.sweeps.local import Local
 from scconv_lab.sweeps.resolve import Run, require_buildable, resolve
-from scconv_lab.sweeps.show import Board, duration, print_arms, print_failures, print_runs
+from scconv_lab.sweeps.show import Board, duration, print_failures, print_runs
 from scconv_lab.sweeps.slots import cores
 from scconv_lab.sweeps.slots import gpus as find_gpus
 
@@ -29,6 +33,8 @@ class Sweep:
         file: The sweep's file, read.
         arms: Its arms.
         only: Conditions of the runs that are chosen.
+        configs: The files for all runs, as they were given.
+        keys: The keys for all runs, as KEY=VALUE.
 
     Raises:
         UserError: (a ValueError) if an arm or a net cannot be as asked; nothing is launched then.
@@ -40,15 +46,27 @@ class Sweep:
         arms: Sequence[Arm],
         *,
         only: Sequence[str] = (),
+        configs: Sequence[str] = (),
+        keys: Sequence[str] = (),
     ) -> None:
         self.file = file
-        every = [(arm, seed) for arm in arms for seed in self.file.seeds]
+        self._given = tuple(configs), tuple(keys)
+        names = [arm.name for arm in arms]
+        for name in self.file.more_seeds:
+            if name not in names:
+                raise UserError(f"{self.file.path}: `more_seeds` names {name!r}, which is no arm{nearest(name, names)}")
+        self.contrasts = contrasts_of(self.file, arms)
+        every = [(arm, seed) for arm in arms for seed in self.file.seeds_of(arm.name)]
         if self.file.early_stop:
             _require_arm(self.file, self.file.early_stop.reference, arms)
         chosen = select(every, only)
         self.members: list[Run] = resolve(every)
         self.runs: list[Run] = [run for run in self.members if (run.arm, run.seed) in chosen]
         require_buildable([run for run in self.runs if state_of(run.files) != "done"])
+
+    def _note_members(self) -> None:
+        members = tuple(Member(run.id, run.arm.name, run.seed) for run in self.members)
+        note_launch(self.runs[0].root, self.file.name, Launch(*self._given, members))
 
     def states(self) -> dict[str, str]:
         """The state of each run by its id, what waits in SLURM's queue included."""
@@ -85,7 +103,7 @@ class Sweep:
             print(f"         {len(changed)} runs count as done all the same; --redo-changed runs them again")
 
     def launch(self, *, gpus: str | None = None, workers: int | None = None) -> int:
-        """Run what is not done on this machine, and print the table of arms.
+        """Run what is not done on this machine, and print the results.
 
         Returns:
             0 if every run is done or was stopped by the file's own rule, 1 if one has failed, 128 + n if signal n
@@ -103,9 +121,9 @@ class Sweep:
                 early_stop=self.file.early_stop,
             )
             local.launch()
-        ledger.note_members(self.file.name, self.members)
+        self._note_members()
         print()
-        print_arms(self.runs)
+        self._print_results()
         print_failures(self.runs)
         left = Counter(self.states().values())
         if local.signum and left["done"] < len(self.runs):
@@ -113,6 +131,11 @@ class Sweep:
             print(f"\nended by {name}: {_counted(left)}; the same command resumes it")
             return 128 + local.signum
         return 0 if left["done"] + left["stopped"] == len(self.runs) else 1
+
+    def _print_results(self) -> None:
+        configs, keys = self._given
+        question, runs, _ = of_sweep(self.file, root=self.runs[0].root, configs=configs, keys=keys)
+        print_comparison(compare(question, runs), with_runs=False)
 
     def submit(self, given: Sequence[str], *, dry_run: bool, verbose: bool) -> int:
         """Hand what is neither done, failed, under way nor queued to SLURM.
@@ -136,7 +159,7 @@ class Sweep:
             if not verbose:
                 print("\nEach task runs `scconv-lab fit` for one run and resumes it; --verbose prints that part too")
             return 0
-        ledger.note_members(self.file.name, self.members)
+        self._note_members()
         for job, job_id in zip(jobs, slurm.submit(jobs), strict=True):
             print(f"job      {job_id}, {len(job.runs)} runs: {job.script}")
         print("\n--status shows them; typed again, the command submits what is neither done nor queued")
@@ -144,7 +167,7 @@ class Sweep:
 
     def define_for_agents(self) -> int:
         """Write the sweep's definition for W&B, and print the commands that start its agents."""
-        ledger.note_members(self.file.name, self.members)
+        self._note_members()
         file = agents.define(self.runs, self.file.name)
         self._tell_what_is_for_here()
         make, start = agents.commands(file)

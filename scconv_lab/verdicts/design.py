@@ -75,11 +75,12 @@ class Design:
             UserError: (a ValueError) if an axis, a label or an arm is not there.
         """
         found = []
-        for axis, reference in self.against.items():
+        for name, reference in self.against.items():
+            axis = axis_named(name, arms)
             label = _label(axis, reference, arms)
             found += [
-                Contrast(name, other, cell=" ".join(_rest(labels, axis)), question=f"{labels[axis]} against {label}")
-                for name, labels in arms.items()
+                Contrast(arm, other, cell=" ".join(_rest(labels, axis)), question=f"{labels[axis]} against {label}")
+                for arm, labels in arms.items()
                 if axis in labels and labels[axis] != label
                 for other, theirs in arms.items()
                 if theirs.get(axis) == label and _rest(theirs, axis) == _rest(labels, axis)

@@ -1,0 +1,116 @@
+"""A comparison on the screen: arms, contrasts, what does not count, and the verdicts."""
+
+from rich.text import Text
+
+from scconv_lab.results.compare import Comparison
+from scconv_lab.results.rows import seeds_in_words
+from scconv_lab.terminal.tables import print_table
+
+_MOST_RUNS = 100
+"""Rows of runs that a screen is good for."""
+
+
+def print_comparison(comparison: Comparison, *, with_runs: bool) -> None:
+    """Print the tables.
+
+    Args:
+        comparison: What to print.
+        with_runs: Whether a row a run comes first, of up to 100 runs.
+    """
+    print(heading(comparison))
+    if with_runs and len(comparison.runs) <= _MOST_RUNS:
+        print()
+        _print_runs(comparison)
+    print()
+    _print_arms(comparison)
+    if comparison.contrasts:
+        print()
+        _print_contrasts(comparison)
+    for question, (shown, cells) in comparison.cells.items():
+        print(f"cells    {question}: better in at least {shown} of {cells}")
+    _print_not_counted(comparison)
+
+
+def heading(comparison: Comparison) -> str:
+    """What is measured, and how it is judged, in a line."""
+    question, design = comparison.question, comparison.question.design
+    unit = "" if design.metric.unit == "nats" else f" in {design.metric.unit}"
+    parts = [f"{design.metric.name}{unit} of {design.checkpoint}.ckpt ({design.metric.better} is better)"]
+    if comparison.contrasts:
+        seeds = f"{design.looks[-1]} seeds planned" if design.looks else ""
+        looks = f", looked at after {' and '.join(map(str, design.looks))}" if len(design.looks) > 1 else ""
+        margin = f"margin {design.margin:g}" if design.margin is not None else "no margin"
+        parts += [part for part in (f"{seeds}{looks}", margin, "paired" if design.paired else "independent") if part]
+        parts.append("for new seeds on this test set" if design.scope == "seeds" else "for new seeds and new images")
+    if question.source:
+        parts.append(f"published: {question.source}")
+    return f"results  {question.name}: {'; '.join(parts)}"
+
+
+def _print_runs(comparison: Comparison) -> None:
+    design = comparison.question.design
+    rows = []
+    for run in comparison.runs:
+        value = run.value(design.metric, design.checkpoint).value
+        rows.append([run.arm, str(run.seed), run.folder.name, run.state, f"{value:.2f}" if value is not None else ""])
+    print_table(["arm", "seed", "run", "state", design.metric.name], rows, texts=("arm", "run", "state"), fold=("arm",))
+
+
+def _print_arms(comparison: Comparison) -> None:
+    columns = ["arm", "n", comparison.question.design.metric.name, "sd", "95 % interval", "params", "MACs"]
+    latency = any(row.latency_ms is not None for row in comparison.arms)
+    published = any(row.published is not None for row in comparison.arms)
+    columns += ["ms"] * latency + ["published"] * published
+    rows = []
+    for row in comparison.arms:
+        cells = [
+            row.arm,
+            str(row.n) if row.n == row.planned else f"{row.n} of {row.planned}",
+            f"{row.mean:.2f}" if row.mean is not None else "",
+            f"{row.sd:.2f}" if row.sd is not None else "",
+            f"{row.interval[0]:.2f} to {row.interval[1]:.2f}" if row.interval else "",
+            f"{row.params:,}" if row.params is not None else "",
+            f"{row.macs:,}" if row.macs is not None else "",
+        ]
+        cells += [f"{row.latency_ms:.2f}" if row.latency_ms is not None else ""] * latency
+        cells += [f"{row.published:.2f}" if row.published is not None else ""] * published
+        rows.append(cells)
+    print_table(columns, rows, texts=("arm",), fold=("arm",))
+
+
+def _print_contrasts(comparison: Comparison) -> None:
+    """The intervals are headed by their confidence where all contrasts have the same, as at one look."""
+    levels = {judged.level for judged in comparison.contrasts}
+    level = levels.pop() if len(levels) == 1 else None
+    wide, narrow = (f"{100 * (1 - part):.4g} %" if part is not None else "" for part in (level, level and 2 * level))
+    columns = ["contrast", "n", "difference", f"{wide} interval".strip(), f"{narrow} for the margin".strip()]
+    columns += ["P(better)", "seeds needed", "verdict"]
+    rows = []
+    for judged in comparison.contrasts:
+        estimate = judged.estimate
+        n = str(judged.n) if judged.n == judged.n_reference else f"{judged.n}, {judged.n_reference}"
+        intervals = [_interval(judged.direction_interval), _interval(judged.margin_interval)]
+        chance = f"{judged.superiority:.2f}" if judged.superiority is not None else ""
+        difference = f"{estimate.difference:+.2f}" if estimate else ""
+        verdict = Text(judged.verdict, style=_STYLES.get(judged.verdict, ""))
+        rows.append([str(judged.contrast), n, difference, *intervals, chance, seeds_in_words(judged), verdict])
+    print_table(columns, rows, texts=("contrast", "verdict"), fold=("contrast", "verdict"))
+    for judged in comparison.contrasts:
+        if judged.why:
+            print(f"note     {judged.contrast}: {judged.why}")
+
+
+_STYLES = {"better": "bold", "worse": "bold", "equivalent": "bold"}
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return f"{ends[0]:+.2f} to {ends[1]:+.2f}" if ends else ""
+
+
+def _print_not_counted(comparison: Comparison) -> None:
+    """Runs that do not count, those of one arm and reason in a line."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for run, why in comparison.not_counted:
+        groups.setdefault((run.arm, why), []).append(run.seed)
+    for (arm, why), seeds in groups.items():
+        print(f"left out {arm}, seed {', '.join(map(str, seeds))}: {why}")
