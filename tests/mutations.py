@@ -167,7 +167,8 @@ def rescale(draw: random.Random, content: Any) -> Any:
     numbers = [(parent, key) for parent, key in nodes(content) if type(parent[key]) in (int, float)]
     if numbers:
         parent, key = draw.choice(numbers)
-        parent[key] = draw.choice([-1, 0, 1000, -1000, 10**9, 10**18, 0.5, 1e-9, 1e300, -0.1]) * parent[key]
+        factor = draw.choice([-1, 0, 1000, -1000, 10**9, 10**18, 0.5, 1e-9, 1e300, -0.1])
+        parent[key] = factor * (parent[key] if abs(parent[key]) < 10**300 else float(f"{parent[key]}"))
     return content
 
 

@@ -99,7 +99,7 @@ def test_sweeps_are_planned_and_told(
 ) -> None:
     monkeypatch.chdir(workspace)
     assert main(arguments(line)) == 0
-    assert re.search(r"^S +0 +ccdb8ad2484b |^#SBATCH --array=0-17$", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"^S +0 +ccdb8ad2484b |^#SBATCH --array=0-59$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_the_sweep_in_readme_is_one(tmp_path: Path) -> None:

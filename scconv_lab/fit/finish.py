@@ -96,6 +96,7 @@ def mark_finished(
         "seed": config["seed_everything"],
         "recipe": recipe,
         "data": config["data"]["class_path"].rpartition(".")[2],
+        **_sizes(trainer),
         **_test_set(folder),
         "device": _device(trainer),
         "precision": trainer.precision,
@@ -116,6 +117,13 @@ def _test_set(folder: RunFolder) -> dict[str, Any]:
     with np.load(folder.per_image) as arrays:
         labels = arrays["label"]
     return {"test_images": len(labels), "test_labels": label_hash(labels)}
+
+
+def _sizes(trainer: Trainer) -> dict[str, int]:
+    """How many images there were to train on, and how many were set aside."""
+    data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it
+    splits: dict[str, Any] = {f"{name}_images": getattr(data, f"{name}_set", None) for name in ("train", "val")}
+    return {name: len(split) for name, split in splits.items() if hasattr(split, "__len__")}
 
 
 def _device(trainer: Trainer) -> str:

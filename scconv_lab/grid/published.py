@@ -7,7 +7,7 @@ from typing import Any
 from scconv_lab.errors import UserError
 from scconv_lab.grid.reader import Reader
 
-_NEEDED = {"source", "protocol", "data", "epochs", "values"}
+_NEEDED = {"source", "data", "epochs", "values"}
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,12 @@ class Published:
 
     Args:
         source: Where they stand.
-        protocol: How they were measured, as far as that is said, and how this sweep differs.
         data: The class of the data module.
         epochs: How many a run has.
         values: In the metric's unit, by the arm's name.
     """
 
     source: str
-    protocol: str
     data: Sequence[str]
     epochs: int
     values: Mapping[str, float]
@@ -36,7 +34,7 @@ class Published:
 
 
 def read_published(reader: Reader, given: Any) -> Published | None:
-    """Read ``published: {source, protocol, data, epochs, values: {ARM: VALUE}}``; None if it is left out.
+    """Read ``published: {source, data, epochs, values: {ARM: VALUE}}``; None if it is left out.
 
     Raises:
         UserError: (a ValueError) naming file and key.
@@ -51,7 +49,6 @@ def read_published(reader: Reader, given: Any) -> Published | None:
     values = reader.typed("published.values", given["values"], dict)
     return Published(
         source=reader.typed("published.source", given["source"], str),
-        protocol=reader.typed("published.protocol", given["protocol"], str),
         data=reader.listed("published.data", data if isinstance(data, list) else [data], str),
         epochs=reader.count("published.epochs", given["epochs"]),
         values={str(arm): reader.positive(f"published.values.{arm}", value) for arm, value in values.items()},

@@ -88,6 +88,7 @@ def of_folders(folders: Sequence[Path]) -> tuple[Question, list[Measured]]:
         where, which = ", ".join(map(str, folders)), ", ".join(sorted(sweeps))
         raise UserError(f"{where} holds runs of several sweeps ({which}); name a sweep's file")
     named = [replace(run, arm=run.arm or run.folder.parent.name) for run in runs]
+    named.sort(key=lambda run: (run.arm, run.seed))
     arms = dict.fromkeys(run.arm for run in named)
     planned = {arm: sorted({run.seed for run in named if run.arm == arm}) for arm in arms}
     twice = [run for run in named if sum(r.arm == run.arm and r.seed == run.seed for r in named) > 1]

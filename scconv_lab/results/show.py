@@ -1,13 +1,18 @@
 """A comparison on the screen: arms, contrasts, what does not count, and the verdicts."""
 
+from collections.abc import Sequence
+from textwrap import fill
+
 from rich.text import Text
 
 from scconv_lab.results.compare import Comparison
 from scconv_lab.results.rows import seeds_in_words
-from scconv_lab.terminal.tables import print_table
+from scconv_lab.terminal.tables import print_table, terminal_width
 
 _MOST_RUNS = 100
 """Rows of runs that a screen is good for."""
+_WIDTH = 120  # columns of a log file
+_FOUND = ("better", "worse", "equivalent")
 
 
 def print_comparison(comparison: Comparison, *, with_runs: bool) -> None:
@@ -17,7 +22,8 @@ def print_comparison(comparison: Comparison, *, with_runs: bool) -> None:
         comparison: What to print.
         with_runs: Whether a row a run comes first, of up to 100 runs.
     """
-    print(heading(comparison))
+    width = terminal_width(_WIDTH)
+    print(fill(heading(comparison), width, subsequent_indent=" " * 9, break_on_hyphens=False))
     if with_runs and len(comparison.runs) <= _MOST_RUNS:
         print()
         _print_runs(comparison)
@@ -43,7 +49,9 @@ def heading(comparison: Comparison) -> str:
         parts += [part for part in (f"{seeds}{looks}", margin, "paired" if design.paired else "independent") if part]
         parts.append("for new seeds on this test set" if design.scope == "seeds" else "for new seeds and new images")
     if question.source:
-        parts.append(f"published: {question.source}")
+        aside = next((run.results["val_images"] for run in comparison.runs if "val_images" in run.results), 0)
+        protocol = f"these runs set {aside:,} training images aside" if aside else "no image is set aside here"
+        parts.append(f"published: {question.source}; {protocol}")
     return f"results  {question.name}: {'; '.join(parts)}"
 
 
@@ -51,6 +59,8 @@ def _print_runs(comparison: Comparison) -> None:
     design = comparison.question.design
     rows = []
     for run in comparison.runs:
+        if run.state == "new":
+            continue
         value = run.value(design.metric, design.checkpoint).value
         rows.append([run.arm, str(run.seed), run.folder.name, run.state, f"{value:.2f}" if value is not None else ""])
     print_table(["arm", "seed", "run", "state", design.metric.name], rows, texts=("arm", "run", "state"), fold=("arm",))
@@ -82,9 +92,8 @@ def _print_contrasts(comparison: Comparison) -> None:
     """The intervals are headed by their confidence where all contrasts have the same, as at one look."""
     levels = {judged.level for judged in comparison.contrasts}
     level = levels.pop() if len(levels) == 1 else None
-    wide, narrow = (f"{100 * (1 - part):.4g} %" if part is not None else "" for part in (level, level and 2 * level))
-    columns = ["contrast", "n", "difference", f"{wide} interval".strip(), f"{narrow} for the margin".strip()]
-    columns += ["P(better)", "seeds needed", "verdict"]
+    named = [f"{100 * (1 - part):.4g} %" for part in (level, 2 * level)] if level else ["direction", "margin"]
+    columns = ["contrast", "n", "difference", *named, "P(better)", "seeds", "verdict"]
     rows = []
     for judged in comparison.contrasts:
         estimate = judged.estimate
@@ -92,15 +101,17 @@ def _print_contrasts(comparison: Comparison) -> None:
         intervals = [_interval(judged.direction_interval), _interval(judged.margin_interval)]
         chance = f"{judged.superiority:.2f}" if judged.superiority is not None else ""
         difference = f"{estimate.difference:+.2f}" if estimate else ""
-        verdict = Text(judged.verdict, style=_STYLES.get(judged.verdict, ""))
+        verdict = Text(judged.verdict, style="bold" if judged.verdict.startswith(_FOUND) else "")
         rows.append([str(judged.contrast), n, difference, *intervals, chance, seeds_in_words(judged), verdict])
     print_table(columns, rows, texts=("contrast", "verdict"), fold=("contrast", "verdict"))
+    print("better and worse are read from the first interval, equivalent from the second; seeds see the margin")
+    whys: dict[str, list[str]] = {}
     for judged in comparison.contrasts:
-        if judged.why:
-            print(f"note     {judged.contrast}: {judged.why}")
-
-
-_STYLES = {"better": "bold", "worse": "bold", "equivalent": "bold"}
+        whys.setdefault(judged.why, []).append(str(judged.contrast))
+    for why, contrasts in whys.items():
+        if why:
+            which = "all contrasts" if len(contrasts) == len(comparison.contrasts) else ", ".join(contrasts)
+            print(f"note     {which}: {why}")
 
 
 def _interval(ends: tuple[float, float] | None) -> str:
@@ -108,9 +119,24 @@ def _interval(ends: tuple[float, float] | None) -> str:
 
 
 def _print_not_counted(comparison: Comparison) -> None:
-    """Runs that do not count, those of one arm and reason in a line."""
-    groups: dict[tuple[str, str], list[int]] = {}
+    """Runs that do not count, those of one reason in a line."""
+    groups: dict[str, dict[str, list[int]]] = {}
     for run, why in comparison.not_counted:
-        groups.setdefault((run.arm, why), []).append(run.seed)
-    for (arm, why), seeds in groups.items():
-        print(f"left out {arm}, seed {', '.join(map(str, seeds))}: {why}")
+        groups.setdefault(why, {}).setdefault(run.arm, []).append(run.seed)
+    for why, arms in groups.items():
+        seeds: dict[tuple[int, ...], list[str]] = {}
+        for arm, of_arm in arms.items():
+            seeds.setdefault(tuple(of_arm), []).append(arm)
+        for numbers, names in seeds.items():
+            print(f"left out {', '.join(names)}, seed {ranges(numbers)}: {why}")
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Whole numbers in ascending order, those in a row as a range: "0, 3-9"."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)

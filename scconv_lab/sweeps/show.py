@@ -3,8 +3,9 @@
 import signal
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -37,10 +38,12 @@ class Board:
 
     Args:
         runs: All runs that were chosen.
+        checkpoint: The one whose test is shown, "last" or "best".
     """
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], checkpoint: str) -> None:
         self.runs = runs
+        self.checkpoint = checkpoint
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._took: list[float] = []
@@ -73,7 +76,8 @@ class Board:
     def done(self, run: Run, seconds: float) -> None:
         """Print what a run has reached."""
         self._took.append(seconds)
-        reached = "  ".join(f"{key} {value:.4f}" for key, value in ledger.results(run).items() if key in _REACHED)
+        found = tested(ledger.results(run), self.checkpoint)
+        reached = "  ".join(f"{key} {value:.4f}" for key, value in found.items() if key in _REACHED)
         self._done += 1
         self.tell(run, "done", f"{reached}  {duration(seconds)}  ({self._done} of {len(self.runs)} done)")
 
@@ -107,6 +111,11 @@ class Board:
             return ""
         work = sum(lefts) + waiting * (statistics.mean(self._took) if self._took else 0.0)
         return f", about {duration(max(max(lefts), work / len(lefts)))} left"
+
+
+def tested(results: Mapping[str, Any], checkpoint: str) -> dict[str, Any]:
+    """The results of a run with the figures of one checkpoint's test; of a run that tested one only, of that."""
+    return {**results, **results.get(checkpoint, {})}
 
 
 def print_runs(rows: Iterable[Sequence[str]], *columns: str) -> None:

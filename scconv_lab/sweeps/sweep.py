@@ -21,7 +21,7 @@ from scconv_lab.sweeps import agents, ledger, slurm
 from scconv_lab.sweeps.estimate import plan_arms
 from scconv_lab.sweeps.local import Local
 from scconv_lab.sweeps.resolve import Run, require_buildable, resolve
-from scconv_lab.sweeps.show import Board, duration, print_failures, print_runs
+from scconv_lab.sweeps.show import Board, duration, print_failures, print_runs, tested
 from scconv_lab.sweeps.slots import cores
 from scconv_lab.sweeps.slots import gpus as find_gpus
 
@@ -112,7 +112,7 @@ class Sweep:
         states = Counter(self.states().values())
         print(f"sweep    {self.file.name}, {len(self.runs)} runs: {_counted(states)}")
         self.say_what_changed()
-        with Board(self.runs) as board:
+        with Board(self.runs, self.file.design.checkpoint) as board:
             local = Local(
                 self.runs,
                 gpus=find_gpus(gpus),
@@ -187,7 +187,7 @@ class Sweep:
         rows = []
         states = self.states()
         for run in self.runs:
-            progress, reached = progress_of(run.files), ledger.results(run)
+            progress, reached = progress_of(run.files), tested(ledger.results(run), self.file.design.checkpoint)
             accuracy = reached.get("val/acc1", progress.accuracies.get(progress.epoch))
             rows.append(
                 [

@@ -7,7 +7,7 @@ import pytest
 
 from scconv_lab.verdicts.design import Design
 from scconv_lab.verdicts.metrics import METRICS
-from tests.grid.test_file import GOOD, read, refusal
+from tests.grid.files import GOOD, read, refusal
 
 CONTRASTS = {"contrasts": {"axis": "alpha", "reference": 0.5}, "margin": 0.5}
 

@@ -135,8 +135,9 @@ def test_a_sweep_keeps_which_runs_it_has(
     assert sweep("--launcher", "slurm", "--only", "seed=0") == 0
     kept = json.loads(Path("runs/sweeps/small.json").read_text())
     assert kept["sweep"] == "small"
-    assert [(run["arm"], run["seed"]) for run in kept["runs"]] == [("plain", 0), ("plain", 1), ("S", 0), ("S", 1)]
-    assert all(re.fullmatch(r"\w{12}", run["run"]) for run in kept["runs"])
+    (launch,) = kept["launches"]
+    assert [(run["arm"], run["seed"]) for run in launch["runs"]] == [("plain", 0), ("plain", 1), ("S", 0), ("S", 1)]
+    assert all(re.fullmatch(r"\w{12}", run["run"]) for run in launch["runs"])
 
 
 def test_the_head_of_a_script_is_printed_and_all_of_it_if_asked(

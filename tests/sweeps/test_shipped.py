@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
-from scconv_lab.complexity import count_params
+from scconv_lab.complexity import count_cost, count_params
 from scconv_lab.cost.paper_rows import ROWS
 from scconv_lab.errors import UserError
 from scconv_lab.fit.dry import build_classifier, build_data
-from scconv_lab.grid.expand import expand, select
+from scconv_lab.grid.expand import contrasts_of, expand, select
 from scconv_lab.grid.file import read_sweep
 from scconv_lab.nn import CRU
 from scconv_lab.sweeps.resolve import Run, require_buildable, resolve
 from scconv_lab.training import Classifier
+from scconv_lab.verdicts.power import detectable, seeds_for
 from tests.runs import REPOSITORY
 
 QUICK = "configs/scale/quick.yaml"
@@ -46,7 +47,36 @@ ARMS = {
     ],
     "table3": ["ResNet-50", "ResNet-50 S+C", "ResNet-50 S+C alpha=0.75", "ResNet-101", "ResNet-101 S+C"],
 }
-SEEDS = {name: [0] if name == "table3" else [0, 1, 2] for name in ARMS}
+SEEDS = {
+    name: list(range(seeds))
+    for name, seeds in {
+        "table1": 10,
+        "alpha": 10,
+        "squeeze_groups": 11,
+        "gate_threshold": 9,
+        "num_groups": 9,
+        "readings": 9,
+        "fusion": 8,
+        "placement": 11,
+        "controls": 11,
+        "table2": 11,
+        "table3": 6,
+    }.items()
+}
+UNITS = ("sru", "cru", "parallel", "cru_sru", "scconv")
+CONTRASTS = {
+    "table1": 6,
+    "alpha": 6,
+    "squeeze_groups": 12,
+    "gate_threshold": 4,
+    "num_groups": 4,
+    "readings": 3,
+    "fusion": 2,
+    "placement": 9,
+    "controls": 9,
+    "table2": 10,
+    "table3": 3,
+}
 SHARED = [
     {
         *("table1: S+C", "alpha: alpha=0.5", "squeeze_groups: squeeze_ratio=2 groups=2"),
@@ -132,12 +162,53 @@ def test_a_sweep_has_its_arms_and_seeds(name: str, resolved: Resolved) -> None:
 @each_sweep
 def test_a_sweep_opens_with_its_question(name: str) -> None:
     block = heading(name)
-    assert list(block) == ["Question", "Command", "Hardware", "Expected"]
+    protocol = ["Protocol"] if name.startswith("table") else []
+    assert list(block) == ["Question", "Command", "Hardware", "Design", *protocol, "Expected"]
     assert "?" in block["Question"]
     assert block["Command"].startswith(f"uv run --locked scconv-lab sweep {path(name)} ")
     assert f"--config {QUICK}" in block["Command"]
     assert block["Hardware"].startswith(f"{len(ARMS[name]) * len(SEEDS[name])} runs of ")
     assert re.search(r"Li, Wen, He, CVPR 2023, (Table \d|Figure 4 and Table 1)", block["Expected"])
+
+
+@each_sweep
+def test_a_sweep_can_be_judged(name: str) -> None:
+    """It has contrasts, and the seeds that see its margin at the standard deviation that it names."""
+    file = read_sweep(path(name))
+    contrasts = contrasts_of(file, expand(file))
+    assert len(contrasts) == CONTRASTS[name]
+    assert file.design.margin is not None
+    assert file.sd is not None
+    level = 0.05 / len(contrasts)
+    assert seeds_for(file.design.margin, sd=file.sd, level=level) == len(file.seeds)
+    seen = detectable(len(file.seeds), sd=file.sd, level=level)
+    power = f"{len(file.seeds)} seeds see {seen:.2f} points in 4 of 5 experiments"
+    assert heading(name)["Design"] == f"{len(contrasts)} contrasts; {power}, if seeds vary by {file.sd:.2f} points"
+
+
+@each_sweep
+def test_a_heading_says_what_the_sweep_costs(name: str, resolved: Resolved) -> None:
+    """Six floating point operations for each MAC of a training step: two forward, four backward."""
+    images = 1_271_167 if name == "table3" else 45_000
+    operations = 0.0
+    for run in resolved(name):
+        if run.seed == 0:
+            macs = count_cost(built(run).net, build_data(run.settings).image_shape).macs
+            operations += 6 * macs * images * run.config["trainer"]["max_epochs"] * len(SEEDS[name])
+    assert f"at least {operations / 30e12 / 3600:.0f} GPU hours" in heading(name)["Hardware"]
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "table3"])
+def test_what_the_paper_has_stands_beside_runs_like_its_own_only(name: str) -> None:
+    file = read_sweep(path(name))
+    assert file.published is not None
+    assert set(file.published.values) <= {arm.name for arm in expand(file)}
+    assert file.published.source in " ".join(heading(name)["Expected"].split())
+    like = {"data": file.published.data[0], "epochs": file.published.epochs}
+    assert file.published.of([like, {}]) == file.published.values
+    assert not file.published.of([like, {"data": "Digits", "epochs": file.published.epochs}])
+    assert not file.published.of([like | {"epochs": 15}])
+    assert not file.published.of([{}])
 
 
 @each_sweep
@@ -228,10 +299,16 @@ def test_the_nets_of_tables_2_and_3_are_those_of_the_papers_rows(arm: str, resol
     assert expected in {count_params(built(run).net) for run in runs}
 
 
-def test_the_numbers_of_a_table_are_in_its_heading() -> None:
-    """As README's table and the papers' rows have them: one accuracy for each arm that the paper has."""
-    for name, count in (("table1", 6), ("table2", 20), ("table3", 5)):
-        assert len(re.findall(r"\b0\.\d{4}\b", heading(name)["Expected"])) == count
+def test_the_published_numbers_are_those_of_the_experiments() -> None:
+    """One for each arm; what is in Table 1 is in the heading of the arm's own file, and some of it in Table 2."""
+    files = {name: read_sweep(path(name)) for name in ("table1", "table2", "table3")}
+    values = {name: file.published.values for name, file in files.items() if file.published}
+    assert {name: len(published) for name, published in values.items()} == {"table1": 6, "table2": 20, "table3": 5}
+    of_arms = dict(zip(ARMS["table1"], ("baseline", *(f"ablation_{name}" for name in UNITS)), strict=True))
+    for arm, file in of_arms.items():
+        assert f"test/acc1 {values['table1'][arm] / 100:.4f}," in Path(f"experiments/{file}.yaml").read_text()
+    for unit in ("plain", "S+C"):
+        assert values["table2"][f"ResNet-50 {unit} CIFAR-100"] == values["table1"][unit]
 
 
 @each_sweep
