@@ -19,6 +19,7 @@ FIRST, SECOND, *OTHERS = SHELL
 COSTS = [line for line in OTHERS if "scconv-lab cost " in line]
 SWEEPS = [line for line in OTHERS if "scconv-lab sweep " in line]
 FITS = [line for line in OTHERS if "scconv-lab fit " in line]
+RESULTS = [line for line in OTHERS if "scconv-lab results " in line]
 MARKS = {"--device": [pytest.mark.slow], "--paper": [pytest.mark.slow, pytest.mark.full]}
 """The paper's table is also printed by `tests/cost/test_paper.py`, from rows that its tests share."""
 
@@ -31,7 +32,7 @@ def arguments(line: str) -> list[str]:
 
 def test_the_two_commands_are_what_is_run() -> None:
     assert arguments(FIRST)[:2] == ["sweep", "experiments/sweeps/table1.yaml"]
-    assert sorted([*COSTS, *SWEEPS, *FITS]) == sorted(OTHERS)
+    assert sorted([*COSTS, *SWEEPS, *FITS, *RESULTS]) == sorted(OTHERS)
     assert SECOND == "uv run --locked pytest"
     assert SECOND in (REPOSITORY / ".ci/run").read_text(encoding="utf-8").splitlines()
 
@@ -42,12 +43,16 @@ def test_first_command_does_its_runs_once(command: Command, full: bool) -> None:
     first = [*arguments(FIRST), *([] if full else ["--set", "trainer.max_epochs=1"])]
     finished = command(*first, timeout=600)
     assert (finished.returncode, finished.stderr) == (0, "")
-    head, _, table = shown_sweep().partition("...\n")
-    for line in [*head.splitlines()[:1], *table.splitlines()[1:]]:
-        assert measured_apart(line) in map(measured_apart, finished.stdout.splitlines())
+    head, _, _ = shown_sweep().partition("...\n")
+    assert head.splitlines()[0] in finished.stdout.splitlines()
+    assert measured_apart(results_of(finished.stdout)) == measured_apart(results_of(shown_sweep()))
     again = command(*first)
     assert again.returncode == 0
-    assert again.stdout.splitlines()[2:] == finished.stdout.splitlines()[-8:]
+    assert again.stdout.splitlines()[2:] == results_of(finished.stdout).splitlines()
+    (line,) = RESULTS
+    asked = command(*arguments(line))
+    assert asked.returncode == 2  # seven of ten seeds are missing
+    assert results_of(asked.stdout).splitlines()[-10:] == results_of(finished.stdout).splitlines()[-10:]
 
 
 def test_first_commands_runs_are_those_of_readme(
@@ -62,13 +67,20 @@ def test_first_commands_runs_are_those_of_readme(
 
 def shown_sweep() -> str:
     """What README shows of the first command."""
-    (block,) = re.findall(r"typed again it prints only the table:\n\n```text\n(.*?)```", README, re.DOTALL)
+    (block,) = re.findall(r"typed again it prints only the results:\n\n```text\n(.*?)```", README, re.DOTALL)
     return block
 
 
-def measured_apart(line: str) -> str:
-    """A line of a table without what is measured."""
-    return re.sub(r"0\.\d{4}", "N", line).rstrip()
+def results_of(output: str) -> str:
+    """From the line on that says what the results are of."""
+    return output[output.index("results  table1") :]
+
+
+def measured_apart(text: str) -> list[str]:
+    """The lines of tables without what is measured, nor how wide it is."""
+    text = re.sub(r"[+-]?\d[\d.,]*", "N", text)
+    text = re.sub(r"(over )?N to (over )?N|over N", "N", text)
+    return [re.sub(r"[ ─]+", " ", line).strip() for line in text.splitlines()]
 
 
 def test_first_fit_learns_digits_and_says_where_the_run_lies(quick_run: Run) -> None:

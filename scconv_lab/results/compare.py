@@ -48,7 +48,7 @@ class ArmRow:
         planned: Seeds that are planned.
         mean: Of the metric, in its unit; None of no run.
         sd: Over seeds; None of fewer than two.
-        interval: Of the mean at 95 % confidence; None of fewer than two.
+        interval: Of the mean at 95 % confidence, by a standard deviation of at least one image; None of fewer than two.
         params: Parameters; None if not known.
         macs: Multiply-accumulates of one image; None if not known.
         latency_ms: Median time of one image in ms where runs measured it; None where none did.
@@ -129,18 +129,19 @@ def compare(question: Question, runs: Sequence[Measured]) -> Comparison:
         for arm, arm_runs in by_arm.items()
     }
     images = [count for run in checked if run.state == "done" and (count := run.results.get("test_images"))]
+    resolution = 100 / min(images) if images and design.metric.counts_images else 0.0
     judged = judge(
         design,
         contrasts,
         values,
         question.planned,
-        test_images=min(images, default=None),
+        resolution=resolution,
         exploratory=question.exploratory,
     )
     return Comparison(
         question,
         tuple(checked),
-        tuple(_arm_row(question, arm, arm_runs) for arm, arm_runs in by_arm.items()),
+        tuple(_arm_row(question, arm, arm_runs, resolution) for arm, arm_runs in by_arm.items()),
         tuple(_of_one_test_set(each, by_arm) for each in judged.judged),
         judged.cells,
     )
@@ -154,7 +155,7 @@ def _of_one_test_set(judged: Judged, by_arm: Mapping[str, Sequence[Measured]]) -
     return Judged(contrast, judged.n, judged.n_reference, CANNOT_TELL, why="the two were tested on other images")
 
 
-def _arm_row(question: Question, arm: str, runs: Sequence[Measured]) -> ArmRow:
+def _arm_row(question: Question, arm: str, runs: Sequence[Measured], resolution: float) -> ArmRow:
     design, planned = question.design, question.planned.get(arm)
     counted = [run for run in runs if run.state == "done" and (planned is None or run.seed in planned)]
     found = [value for run in counted if (value := run.value(design.metric, design.checkpoint).value) is not None]
@@ -162,7 +163,7 @@ def _arm_row(question: Question, arm: str, runs: Sequence[Measured]) -> ArmRow:
     sd = statistics.stdev(found) if len(found) > 1 else None
     interval = None
     if mean is not None and sd is not None:
-        interval = Estimate(mean, ((sd**2 / len(found), len(found) - 1),)).interval(0.05)
+        interval = Estimate(mean, ((max(sd, resolution) ** 2 / len(found), len(found) - 1),)).interval(0.05)
     latencies = [run.results["perf/latency_ms"] for run in counted if "perf/latency_ms" in run.results]
     return ArmRow(
         arm=arm,

@@ -96,7 +96,7 @@ def judge(
     values: Values,
     planned: Mapping[str, Sequence[int]],
     *,
-    test_images: int | None = None,
+    resolution: float = 0.0,
     exploratory: str = "",
 ) -> Judgement:
     """Judge every contrast at the last planned look whose seeds its two arms have.
@@ -107,10 +107,10 @@ def judge(
         values: What the runs came to.
         planned: The seeds of each arm in the order of the file. At a look of n each arm has its first n; at the last
             look it has all.
-        test_images: How many images an accuracy is a share of; None if not known.
+        resolution: The least step of the metric, in its unit: that of one test image for an accuracy; 0 of others.
         exploratory: Why the verdicts are no planned ones; empty if they are.
     """
-    judging = _Judging(design, len(contrasts), values, planned, test_images, exploratory)
+    judging = _Judging(design, len(contrasts), values, planned, resolution, exploratory)
     found = tuple(judging.one(contrast) for contrast in contrasts)
     return Judgement(found, _over_cells(found, design.metric.higher_is_better))
 
@@ -124,14 +124,14 @@ class _Judging:
         contrasts: int,
         values: Values,
         planned: Mapping[str, Sequence[int]],
-        test_images: int | None,
+        resolution: float,
         exploratory: str,
     ) -> None:
         self.design = design
         self.contrasts = contrasts
         self.values = values
         self.planned = planned
-        self.resolution = 100 / test_images if test_images and design.metric.counts_images else 0.0
+        self.resolution = resolution
         self.sd = _pooled_sd(values, self.resolution)
         self.why = exploratory or ("no margin was planned" if design.margin is None else "")
 

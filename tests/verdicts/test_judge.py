@@ -174,7 +174,7 @@ def test_of_a_loss_the_lower_is_better() -> None:
 def test_equal_runs_are_as_sure_as_the_test_set_is_large() -> None:
     values = {arm: {seed: Value(90.0 + shift) for seed in SEEDS} for arm, shift in (("plain", 0), ("S", 1), ("C", 0))}
     assert judged(values)["S"].verdict == "cannot tell"
-    found = judged(values, test_images=360)
+    found = judged(values, resolution=100 / 360)
     assert found["S"].estimate.se == pytest.approx(100 / 360 / 6**0.5)
 
 
