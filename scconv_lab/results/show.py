@@ -22,8 +22,7 @@ def print_comparison(comparison: Comparison, *, with_runs: bool) -> None:
         comparison: What to print.
         with_runs: Whether a row a run comes first, of up to 100 runs.
     """
-    width = terminal_width(_WIDTH)
-    print(fill(heading(comparison), width, subsequent_indent=" " * 9, break_on_hyphens=False))
+    _say(heading(comparison))
     if with_runs and len(comparison.runs) <= _MOST_RUNS:
         print()
         _print_runs(comparison)
@@ -33,7 +32,7 @@ def print_comparison(comparison: Comparison, *, with_runs: bool) -> None:
         print()
         _print_contrasts(comparison)
     for question, (shown, cells) in comparison.cells.items():
-        print(f"cells    {question}: better in at least {shown} of {cells}")
+        _say(f"cells    {question}: better in at least {shown} of {cells}")
     _print_not_counted(comparison)
 
 
@@ -85,7 +84,7 @@ def _print_arms(comparison: Comparison) -> None:
         cells += [f"{row.latency_ms:.2f}" if row.latency_ms is not None else ""] * latency
         cells += [f"{row.published:.2f}" if row.published is not None else ""] * published
         rows.append(cells)
-    print_table(columns, rows, texts=("arm",), fold=("arm",))
+    print_table(columns, rows, texts=("arm",), fold=("arm",), optional=("95 % interval", "MACs", "params"))
 
 
 def _print_contrasts(comparison: Comparison) -> None:
@@ -93,7 +92,7 @@ def _print_contrasts(comparison: Comparison) -> None:
     levels = {judged.level for judged in comparison.contrasts}
     level = levels.pop() if len(levels) == 1 else None
     named = [f"{100 * (1 - part):.4g} %" for part in (level, 2 * level)] if level else ["direction", "margin"]
-    columns = ["contrast", "n", "difference", *named, "P(better)", "seeds", "verdict"]
+    columns = ["contrast", "n", "difference", *named, "P(better)", "verdict"]
     rows = []
     for judged in comparison.contrasts:
         estimate = judged.estimate
@@ -102,20 +101,29 @@ def _print_contrasts(comparison: Comparison) -> None:
         chance = f"{judged.superiority:.2f}" if judged.superiority is not None else ""
         difference = f"{estimate.difference:+.2f}" if estimate else ""
         verdict = Text(judged.verdict, style="bold" if judged.verdict.startswith(_FOUND) else "")
-        rows.append([str(judged.contrast), n, difference, *intervals, chance, seeds_in_words(judged), verdict])
-    print_table(columns, rows, texts=("contrast", "verdict"), fold=("contrast", "verdict"))
-    print("better and worse are read from the first interval, equivalent from the second; seeds see the margin")
+        rows.append([str(judged.contrast), n, difference, *intervals, chance, verdict])
+    texts = ("contrast", "verdict")
+    print_table(columns, rows, texts=texts, fold=texts, optional=("P(better)", named[1], "n"))
+    _say("better and worse are read from the first interval, equivalent from the second")
+    needed = {words for judged in comparison.contrasts if (words := seeds_in_words(judged))}
+    for words in sorted(needed) if len(needed) == 1 else []:
+        _say(f"needed   {words} seeds to see the margin in 4 of 5 experiments, by how much seeds vary here")
     whys: dict[str, list[str]] = {}
     for judged in comparison.contrasts:
         whys.setdefault(judged.why, []).append(str(judged.contrast))
     for why, contrasts in whys.items():
         if why:
             which = "all contrasts" if len(contrasts) == len(comparison.contrasts) else ", ".join(contrasts)
-            print(f"note     {which}: {why}")
+            _say(f"note     {which}: {why}")
+
+
+def _say(text: str) -> None:
+    """Print a line, wrapped to the terminal under its values."""
+    print(fill(text, terminal_width(_WIDTH), subsequent_indent=" " * 9, break_on_hyphens=False))
 
 
 def _interval(ends: tuple[float, float] | None) -> str:
-    return f"{ends[0]:+.2f} to {ends[1]:+.2f}" if ends else ""
+    return f"{ends[0]:+.2f}, {ends[1]:+.2f}" if ends else ""
 
 
 def _print_not_counted(comparison: Comparison) -> None:
@@ -128,7 +136,7 @@ def _print_not_counted(comparison: Comparison) -> None:
         for arm, of_arm in arms.items():
             seeds.setdefault(tuple(of_arm), []).append(arm)
         for numbers, names in seeds.items():
-            print(f"left out {', '.join(names)}, seed {ranges(numbers)}: {why}")
+            _say(f"left out {', '.join(names)}, seed {ranges(numbers)}: {why}")
 
 
 def ranges(numbers: Sequence[int]) -> str:

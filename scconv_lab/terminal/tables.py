@@ -33,12 +33,40 @@ def print_table(
     *,
     texts: Collection[str] = (),
     fold: Collection[str] = (),
+    optional: Sequence[str] = (),
 ) -> None:
-    """Print a table as wide as its content, on a terminal folded to the width of that; see `new_table`."""
-    table = new_table(columns, texts=texts, fold=fold)
-    for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    """Print a table as wide as its content, on a terminal folded to the width of that; see `new_table`.
+
+    Args:
+        columns: As of `new_table`.
+        rows: Their cells.
+        texts: As of `new_table`.
+        fold: As of `new_table`.
+        optional: Columns that are left out, the first first, where a terminal is too narrow for all; a line says so.
+    """
+    every, width = [list(row) for row in rows], terminal_width(_ENDLESS)
+    shown, dropped = list(columns), list(optional)
+    table = _filled(shown, columns, every, texts, fold)
+    while dropped and fit(table, width) > width:
+        shown.remove(dropped.pop(0))
+        table = _filled(shown, columns, every, texts, fold)
     print_fitted(table)
+    if gone := [name for name in columns if name not in shown]:
+        print(f"a wider terminal shows {', '.join(gone)} too")
+
+
+def _filled(
+    shown: Sequence[str],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str | Text]],
+    texts: Collection[str],
+    fold: Collection[str],
+) -> Table:
+    table = new_table(shown, texts=texts, fold=fold)
+    for row in rows:
+        cells = [cell for name, cell in zip(columns, row, strict=True) if name in shown]
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+    return table
 
 
 def print_fitted(table: Table) -> None:

@@ -61,3 +61,14 @@ def test_a_text_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_width_of_what_is_no_terminal_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert terminal_width(120) == 120
+
+
+def test_an_optional_column_is_left_out_where_a_terminal_is_too_narrow_and_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for width, columns in ((120, COLUMNS), (30, ("arm", "params"))):
+        monkeypatch.setattr("scconv_lab.terminal.tables.terminal_width", lambda default, width=width: width)
+        print_table(COLUMNS, ROWS, texts=("arm", "run"), fold=("arm",), optional=("run",))
+        head, *_, last = capsys.readouterr().out.splitlines()
+        assert tuple(head.split()) == columns
+        assert (last == "a wider terminal shows run too") == (width == 30)
