@@ -14,7 +14,10 @@ COMMANDS = {
     "fit": ("train one arm, test its best checkpoint once, and log to W&B", "fit.entry:fit"),
     "validate": ("evaluate a checkpoint on the validation split", "fit.entry:validate"),
     "test": ("evaluate a checkpoint on the test set", "fit.entry:test"),
-    "predict": ("write a checkpoint's predictions for the validation split to a CSV file", "fit.entry:predict"),
+    "predict": (
+        "write a checkpoint's predictions for a split, or for a folder of images, to a CSV file",
+        "fit.entry:predict",
+    ),
     "sweep": (
         "run the arms and seeds of a sweep's file that are not done yet, here or on a SLURM cluster",
         "sweeps.command:run",

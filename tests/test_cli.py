@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from scconv_lab.cli import COMMANDS, main
 from scconv_lab.data import Digits
@@ -320,6 +322,74 @@ class TestEvaluation:
             assert row["prediction"] == max(probabilities, key=lambda digit: probabilities[digit])
         hits = sum(row["label"] == row["prediction"] for row in rows)
         assert hits / len(rows) == pytest.approx(max(quick_run.console("val/acc1")), abs=1e-4)
+
+    @pytest.mark.parametrize(("split", "images"), [("test", 360), ("train", 1197)])
+    def test_predict_of_another_split(
+        self, split: str, images: int, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["predict", *self.arguments(quick_run), "--split", split]) == 0
+        path = here / capsys.readouterr().out.split()[-1]
+        assert path == quick_run.folder / f"predictions-best-{split}.csv"
+        rows = list(csv.DictReader(path.read_text().splitlines()))
+        assert len({int(row["sample"]) for row in rows}) == len(rows) == images
+        if split == "test":
+            hits = sum(row["label"] == row["prediction"] for row in rows)
+            assert hits / len(rows) == pytest.approx(quick_run.console("test/acc1")[0], abs=1e-4)
+
+    def test_predict_of_a_folder_of_images(
+        self, quick_run: Run, here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Eight times as large as the net's images; with a folder inside, and a file that is no image."""
+        pictures, labels = load_digits(return_X_y=True)
+        (tmp_path / "pictures/more").mkdir(parents=True)
+        (tmp_path / "pictures/notes.txt").write_text("no image")
+        truth = {}
+        for index in range(20):
+            name = f"{'more/' if index % 2 else ''}{index}.png"
+            grey = (pictures[index].reshape(8, 8) / 16 * 255).astype("uint8")
+            Image.fromarray(grey).resize((64, 64)).save(tmp_path / "pictures" / name)
+            truth[name] = str(labels[index])
+        assert main(["predict", *self.arguments(quick_run), "--images", str(tmp_path / "pictures")]) == 0
+        path = here / capsys.readouterr().out.split()[-1]
+        assert path == quick_run.folder / "predictions-best-pictures.csv"
+        rows = list(csv.DictReader(path.read_text().splitlines()))
+        assert {row["sample"] for row in rows} == {*truth}
+        assert {row["label"] for row in rows} == {""}
+        assert sum(row["prediction"] == truth[row["sample"]] for row in rows) > 12
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--images", "none"], "--images none must be a folder of images; it is not there"),
+            (["--images", "empty"], "--images empty holds no image"),
+            (["--images", "empty", "--split", "test"], "--images empty and --split test are two sets of images"),
+            (["--split", "valid"], "`split`: Expected one of ['val', 'train', 'test']. Got value: valid"),
+        ],
+    )
+    def test_what_cannot_be_predicted(
+        self, words: list[str], message: str, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (here / "empty").mkdir(exist_ok=True)
+        assert main(["predict", *self.arguments(quick_run), *words]) == 2
+        assert message in capsys.readouterr().err
+
+    def test_test_says_how_each_class_does(
+        self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["test", *self.arguments(quick_run)]) == 0
+        assert "classes  " in capsys.readouterr().out
+        figures = json.loads((quick_run.folder / "test-best.json").read_text())
+        table = list(csv.reader((quick_run.folder / "confusion-best.csv").read_text().splitlines()))
+        counts = [[int(count) for count in row[1:]] for row in table[1:]]
+        assert table[0] == ["label", *map(str, range(10))]
+        assert sum(map(sum, counts)) == 360
+        assert sum(counts[digit][digit] for digit in range(10)) / 360 == pytest.approx(figures["test/acc1"])
+        by_class = figures["acc1 by class"]
+        assert [by_class[str(digit)] for digit in range(10)] == pytest.approx(
+            [counts[digit][digit] / sum(counts[digit]) for digit in range(10)]
+        )
+        with Image.open(quick_run.folder / "confusion-best.png") as picture:
+            assert min(picture.size) > 300
 
     def test_another_net_is_refused(self, quick_run: Run, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["test", *self.arguments(quick_run), "--net.depth", "14"]) == 2

@@ -14,7 +14,11 @@ from torchvision.transforms import v2
 
 from scconv_lab.data.padding import Padded
 from scconv_lab.data.sampling import EpochSampler, Keyed, ResumableLoader, drawing_from
+from scconv_lab.data.unlabelled import Unlabelled
 from scconv_lab.errors import UserError
+
+Split = Literal["val", "train", "test"]
+"""The validation images, the training images without them, or the test set."""
 
 
 class ImageDataModule(LightningDataModule, ABC):
@@ -23,7 +27,7 @@ class ImageDataModule(LightningDataModule, ABC):
     A batch is (images, labels): float32 (B, 3, H, W), normalised per channel, and int64 (B,). Grey images have three
     equal channels. Evaluation gives every sample to exactly one process and fills up with items labelled
     `IGNORE_INDEX`; training pads with repeated samples, as torch's DistributedSampler does. Both need
-    `Trainer(use_distributed_sampler=False)`. Fit, validate and predict read training files only.
+    `Trainer(use_distributed_sampler=False)`. Fit and validate read training files only.
 
     A subclass names `num_classes`, `image_shape`, `mean` and `std`, loads the images, and says how they are augmented.
 
@@ -67,6 +71,8 @@ class ImageDataModule(LightningDataModule, ABC):
         self.split_seed = split_seed
         self.augment = augment
         self.num_workers = num_workers
+        self.predicted: Split | Path = "val"
+        """What `predict` is about: a split, or a folder of images without labels."""
         self._loaded: dict[str, Dataset] = {}
 
     @property
@@ -105,9 +111,13 @@ class ImageDataModule(LightningDataModule, ABC):
         return nn.Identity()
 
     def setup(self, stage: str) -> None:
-        """Load the training set and split it, or for the stage "test" load only the test set."""
-        if stage == "test":
+        """Load the training set and split it; for the stage "test" only the test set, for "predict" what is asked."""
+        if stage == "test" or (stage == "predict" and self.predicted == "test"):
             self.test_set = self._load_once("test")
+            return
+        if stage == "predict" and isinstance(self.predicted, Path):
+            same_size = self.image_shape if isinstance(self.resizing(augment=False), nn.Identity) else None
+            self.unlabelled = Unlabelled(self.predicted, resize_to=same_size)
             return
         samples = self._load_once("train")
         n = len(samples)  # pyrefly: ignore[bad-argument-type]  # torch's Dataset declares no __len__
@@ -156,9 +166,14 @@ class ImageDataModule(LightningDataModule, ABC):
 
     @property
     def predicted_samples(self) -> list[str]:
-        """The file of each image of `predict_dataloader`, or its number in the training set where it is no file."""
-        names = self.sample_names("train")
-        return [names[index] if names else str(index) for index in self.val_set.indices]
+        """The file of each image of `predict_dataloader`, or its number in its file where it is none."""
+        if isinstance(self.predicted, Path):
+            return [str(path.relative_to(self.predicted)) for path in self.unlabelled.files]
+        names = self.sample_names("test" if self.predicted == "test" else "train")
+        if self.predicted == "test":
+            return names or [str(index) for index in range(len(self.test_set))]  # pyrefly: ignore[bad-argument-type]
+        chosen = self.val_set if self.predicted == "val" else self.train_set
+        return [names[index] if names else str(index) for index in chosen.indices]
 
     def _load_once(self, split: Literal["train", "test"]) -> Dataset:
         """A fit looks at its data before it makes a folder, and Lightning sets them up again."""
@@ -183,10 +198,15 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._eval_loader(self.test_set)
 
     def predict_dataloader(self) -> DataLoader:
-        """The validation images: predictions are looked at while choosing, and the test set is only for `test`."""
-        if not len(self.val_set):
-            raise UserError("`val_size` (=0) leaves no validation images to predict; give the run's own val_size")
-        return self._eval_loader(self.val_set)
+        """What `predicted` names, without augmentation: the validation images, if nothing else is asked for."""
+        if isinstance(self.predicted, Path):
+            return self._eval_loader(self.unlabelled)
+        if self.predicted == "val" and not len(self.val_set):
+            raise UserError(
+                "`val_size` (=0) leaves no validation images to predict; give the run's own val_size, or --split test"
+            )
+        sets = {"val": "val_set", "train": "train_set", "test": "test_set"}
+        return self._eval_loader(getattr(self, sets[self.predicted]))
 
     def _place(self) -> tuple[int, int]:
         """(number of processes, this one's rank)."""

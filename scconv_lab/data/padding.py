@@ -6,6 +6,8 @@ from torch.utils.data import Dataset
 
 IGNORE_INDEX = -1
 """Label of an item that is there only to fill a batch: losses and metrics take it as `ignore_index`."""
+UNLABELLED = -2
+"""Label of an image that nobody has labelled."""
 
 
 class Padded(Dataset[tuple[Tensor, int]]):

@@ -12,7 +12,7 @@ _WHAT = {
     "fit": "Train one arm, test its best checkpoint once, and log to W&B.",
     "validate": "Evaluate a checkpoint on the validation split.",
     "test": "Evaluate a checkpoint on the test set.",
-    "predict": "Write a checkpoint's predictions for the validation split to a CSV file.",
+    "predict": "Write a checkpoint's predictions for a split, or for a folder of images, to a CSV file.",
 }
 _KEYS = {
     "config FILE": "an experiment or a part of one, as YAML; several are merged, the last wins",
@@ -39,6 +39,10 @@ _KEYS = {
     "ckpt_path FILE": "checkpoint to evaluate, or to train on from as a new run",
     "measure_cost true": "measure latency, throughput and memory before training",
 }
+_OF_PREDICT = {
+    "split SPLIT": "val (the images set aside for validation), train or test",
+    "images FOLDER": "a folder of images without labels, in place of a split",
+}
 _MORE = {
     "help-all": "every key, with its default (takes seconds)",
     "KEY.help CLASS": "the arguments of a class, such as --surgery.unit.help CRU",
@@ -52,6 +56,7 @@ def short_help(command: str, *, width: int = 120) -> str:
     texts = [
         f"usage: scconv-lab {command} [--config FILE ...] [--KEY VALUE ...]\n\n{_WHAT[command]}\n\n",
         "The keys that people use most; a file has them too:\n",
+        *(_line(key, text, width) for key, text in (_OF_PREDICT if command == "predict" else {}).items()),
         *(_line(key, text, width) for key, text in _KEYS.items()),
         "\n",
         *(_line(key, text, width) for key, text in _MORE.items()),

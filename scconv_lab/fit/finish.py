@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.run_folder.results import write_results
 from scconv_lab.shipped import typed
 from scconv_lab.training import Classifier, tracking
+from scconv_lab.training.per_class import accuracies_of, confusion_of, draw_confusion, write_confusion
 from scconv_lab.training.per_image import PerImageRecord, figures_of, label_hash, write_predictions
 from scconv_lab.training.record import RunRecord
 
@@ -133,12 +135,46 @@ def _device(trainer: Trainer) -> str:
 
 
 @rank_zero_only
-def write_evaluation(trainer: Trainer, file: Path, weights: Path) -> None:
-    """Write the figures of an evaluated checkpoint as JSON, and say where."""
+def write_evaluation(trainer: Trainer, file: Path, weights: Path, more: Mapping[str, Any] | None = None) -> None:
+    """Write the figures of an evaluated checkpoint as JSON, with ``more``, and say where."""
     figures = {key: value.item() for key, value in trainer.callback_metrics.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, f"{json.dumps({'weights': str(weights), **figures}, indent=2)}\n")
+    write_whole(file, f"{json.dumps({'weights': str(weights), **figures, **(more or {})}, indent=2)}\n")
     print(f"figures  {file}", flush=True)
+
+
+@rank_zero_only
+def write_test(trainer: Trainer, folder: RunFolder, weights: Path, found: dict[str, np.ndarray]) -> None:
+    """Write the figures of a tested checkpoint, those of each class, and which classes it takes for which.
+
+    Args:
+        trainer: Has tested.
+        folder: Receives the files.
+        weights: What was tested.
+        found: Of each image, see `scconv_lab.training.per_image.columns`; empty where the module gave no logits.
+    """
+    data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it
+    if not found:
+        write_evaluation(trainer, folder.evaluation("test", weights), weights)
+        return
+    names = data.class_names
+    confusion = confusion_of(found, len(names))
+    accuracies = dict(zip(names, accuracies_of(confusion), strict=True))
+    write_evaluation(
+        trainer, folder.evaluation("test", weights), weights, {**figures_of(found), "acc1 by class": accuracies}
+    )
+    table, picture = folder.confusion(weights, "csv"), folder.confusion(weights, "png")
+    write_confusion(table, confusion, names)
+    drawn = draw_confusion(picture, confusion, names, f"{weights.name}: what each class is taken for")
+    print(f"classes  {table}{f' and {picture.name}' if drawn else ''}", flush=True)
+    for logger in trainer.loggers:
+        if isinstance(logger, tracking.WandbLogger):
+            rows = [[name, accuracy] for name, accuracy in accuracies.items()]
+            logger.log_table("acc1 by class", ["class", "acc1"], rows)
+            counts = [[name, *row] for name, row in zip(names, confusion.tolist(), strict=True)]
+            logger.log_table("confusion", ["label", *map(str, names)], counts)
+            if drawn:
+                logger.log_image("confusion picture", [str(picture)])
 
 
 @rank_zero_only

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from scconv_lab.data import ImageDataModule
+from scconv_lab.data import ImageDataModule, Split
 from scconv_lab.fit.parser import LabParser
 from scconv_lab.models import Net
 from scconv_lab.nn import Unit
@@ -82,6 +82,16 @@ def declare_keys(parser: LabParser, *, experiment: str | None) -> None:
         default=None,
         help="Steps after which last.ckpt is written within an epoch too; null: only after each epoch.",
     )
+    if parser.command == "predict":
+        parser.add_argument(
+            "--split", type=Split, default="val", help="The images: those set aside for validation, train or test."
+        )
+        parser.add_argument(
+            "--images",
+            type=str | None,
+            default=None,
+            help="A folder of images without labels, with those in its folders, in place of a split.",
+        )
     parser.add_argument(
         "--on_nonfinite",
         type=OnNonfinite,

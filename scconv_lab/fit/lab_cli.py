@@ -24,6 +24,7 @@ from scconv_lab.fit.finish import (
     say_how_to_resume,
     say_what_next,
     write_evaluation,
+    write_test,
 )
 from scconv_lab.fit.keys import declare_keys, plain_values
 from scconv_lab.fit.open_run import OpenRun, open_evaluation, open_fit
@@ -41,6 +42,7 @@ from scconv_lab.training.checkpoint import checkpoints, require_same_hparams, re
 from scconv_lab.training.console import Console
 from scconv_lab.training.guard import FiniteGuard
 from scconv_lab.training.own_code import make_importable, named_errors, own_folders
+from scconv_lab.training.per_image import PerImageRecord
 from scconv_lab.training.predictions import PredictionWriter
 from scconv_lab.training.process_group import EndTogether, in_a_job_without_srun, require_one_node
 from scconv_lab.training.progress import Progress
@@ -77,7 +79,10 @@ class LabCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             parser_class=LabParser,
-            parser_kwargs={name: {"allow_abbrev": False} for name in self.subcommands()} | {"allow_abbrev": False},
+            parser_kwargs={
+                **{name: {"allow_abbrev": False, "command": name} for name in self.subcommands()},
+                "allow_abbrev": False,
+            },
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             trainer_defaults={
@@ -183,8 +188,11 @@ class LabCLI(LightningCLI):
         given = map(str, _as_list(config.trainer.callbacks or []))
         if config.trainer.enable_progress_bar and not any("ProgressBar" in callback for callback in given):
             callbacks.append(ProgressBar())
+        self.per_image = PerImageRecord()
+        if self.subcommand == "test":
+            callbacks.append(self.per_image)
         if self.subcommand == "predict":
-            callbacks.append(PredictionWriter(folder.predictions(self._weights())))
+            callbacks.append(PredictionWriter(folder.predictions(self._weights(), of=_what_is_predicted(config))))
         if self.subcommand == "fit":
             callbacks.append(FiniteGuard(self.run_dir, on_nonfinite=config.on_nonfinite))
         if self.subcommand == "fit" and config.trainer.enable_checkpointing is not False:
@@ -248,6 +256,9 @@ class LabCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Refuse what would fail in every process, while there is only one: data, batch, optimizer, checkpoint."""
         self.datamodule.batch_size_per_process(self.trainer.world_size)
+        if self.subcommand == "predict":
+            images = self.settings.images
+            self.datamodule.predicted = Path(images) if images is not None else self.settings.split
         if self.trainer.is_global_zero:
             self.datamodule.prepare_data()
             self.datamodule.setup(str(self.subcommand))
@@ -279,8 +290,8 @@ class LabCLI(LightningCLI):
         write_evaluation(self.trainer, RunFolder(self.run_dir).evaluation("validate", self._weights()), self._weights())
 
     def after_test(self) -> None:
-        """Write what was found."""
-        write_evaluation(self.trainer, RunFolder(self.run_dir).evaluation("test", self._weights()), self._weights())
+        """Write what was found, of each class too."""
+        write_test(self.trainer, RunFolder(self.run_dir), self._weights(), self.per_image.found)
 
     def after_fit(self) -> None:
         """Test the best checkpoint and the last, and say where everything is."""
@@ -295,6 +306,13 @@ class LabCLI(LightningCLI):
         tests = final_tests(self.trainer, self.model, folder) if self.settings.final_test else {}
         mark_finished(self.trainer, self.record, self.best, tests=tests, recipe=self.recipe)
         say_what_next(self.trainer, self.run_dir, (self.best.best_model_path if self.best else "") or None)
+
+
+def _what_is_predicted(config: Namespace) -> str:
+    """A word of the file's name; empty for the validation images."""
+    if config.images is not None:
+        return Path(config.images).resolve().name
+    return "" if config.split == "val" else config.split
 
 
 def _as_list(value: Any) -> list[Any]:

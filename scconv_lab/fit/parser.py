@@ -40,10 +40,14 @@ class LabParser(LightningArgumentParser):
     """Refuses every key that nothing reads, and names the nearest that something does.
 
     jsonargparse by itself accepts unknown keys that hold an empty mapping, and keys that a link overwrites.
+
+    Args:
+        command: Whose keys it reads; None is the parser that holds those of the commands.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, command: str | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self.command = command
         self.class_groups: dict[str, type] = {}
         self.other_classes: dict[str, type] = {}
         self.skipped: dict[str, set[str]] = {}

@@ -49,7 +49,12 @@ def short(message: str) -> str:
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith(_NOISE)]
     text = re.sub(r'Parser key "(.+?)":', r"`\1`:", "; ".join(dict.fromkeys(kept)))
-    text = text.replace(":;", ":").replace("Given value:", "given:").replace("typing.Literal", "one of ")
+    text = (
+        text.replace(":;", ":")
+        .replace("Given value:", "given:")
+        .replace("a typing.Literal", "one of ")
+        .replace("typing.Literal", "one of ")
+    )
     text = re.sub(r"NestedArg\(key='.*?', val=(.*?)\)$", r"\1", text)
     text = re.sub(r"Namespace\((.*)\)", r"{\1}", text)
     return re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text)

@@ -38,6 +38,10 @@ def require_sound(command: str, settings: Namespace) -> None:
             "`trainer.use_distributed_sampler` (=True) must be false: the data modules share out the samples "
             "themselves, so that evaluation counts each once; leave it out"
         )
+    if command == "predict" and settings.images is not None and settings.split != "val":
+        raise UserError(
+            f"--images {settings.images} and --split {settings.split} are two sets of images; leave one out"
+        )
     if command == "fit":
         _require_training(settings.trainer)
     require_usable(settings.trainer, command)

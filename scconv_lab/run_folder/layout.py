@@ -98,9 +98,13 @@ class RunFolder:
         """The figures that the command found for these weights, as JSON."""
         return self.path / f"{command}-{weights.stem}.json"
 
-    def predictions(self, weights: Path) -> Path:
-        """Predictions for a split by these weights, as CSV."""
-        return self.path / f"predictions-{weights.stem}.csv"
+    def confusion(self, weights: Path, ending: str) -> Path:
+        """Which classes these weights take for which, as CSV or PNG."""
+        return self.path / f"confusion-{weights.stem}.{ending}"
+
+    def predictions(self, weights: Path, *, of: str = "") -> Path:
+        """Predictions by these weights, as CSV: for the validation images, or what ``of`` names."""
+        return self.path / f"predictions-{weights.stem}{f'-{of}' if of else ''}.csv"
 
     @property
     def begun(self) -> bool:

@@ -11,7 +11,8 @@ from scconv_lab.grid.expand import Arm, contrasts_of, select
 from scconv_lab.grid.file import SweepFile
 from scconv_lab.messages import nearest
 from scconv_lab.results.collect import of_sweep
-from scconv_lab.results.compare import compare
+from scconv_lab.results.compare import Comparison, compare
+from scconv_lab.results.plan import power_lines
 from scconv_lab.results.show import print_comparison
 from scconv_lab.run_folder.attempts import stopped_early
 from scconv_lab.run_folder.members import Launch, Member, note_launch
@@ -123,7 +124,7 @@ class Sweep:
             local.launch()
         self._note_members()
         print()
-        self._print_results()
+        print_comparison(self._compared(), with_runs=False)
         print_failures(self.runs)
         left = Counter(self.states().values())
         if local.signum and left["done"] < len(self.runs):
@@ -132,10 +133,10 @@ class Sweep:
             return 128 + local.signum
         return 0 if left["done"] + left["stopped"] == len(self.runs) else 1
 
-    def _print_results(self) -> None:
+    def _compared(self) -> Comparison:
         configs, keys = self._given
         question, runs, _ = of_sweep(self.file, root=self.runs[0].root, configs=configs, keys=keys)
-        print_comparison(compare(question, runs), with_runs=False)
+        return compare(question, runs)
 
     def submit(self, given: Sequence[str], *, dry_run: bool, verbose: bool) -> int:
         """Hand what is neither done, failed, under way nor queued to SLURM.
@@ -240,6 +241,11 @@ class Sweep:
             print(f"to do    {device_seconds / 3600:.2f} device-hours, by {' and '.join(sorted(sources))}")
         if unknown:
             print(f"to do    {unknown} runs that nothing is known of; --probe times a few steps of each arm here")
+        begun = any(state != "new" for state in states.values())
+        if begun:
+            self._note_members()
+        for line in power_lines(self.file, self.contrasts, self._compared() if begun else None):
+            print(line)
         return 0
 
 

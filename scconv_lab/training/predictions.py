@@ -10,12 +10,12 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
-from scconv_lab.data import IGNORE_INDEX
+from scconv_lab.data import IGNORE_INDEX, UNLABELLED
 from scconv_lab.run_folder.files import write_whole
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Writes one line a sample: its file or its number in the training set, its label, prediction and probabilities.
+    """Writes one line a sample: its file or number, its label where it has one, prediction and probabilities.
 
     Args:
         path: The CSV file.
@@ -46,7 +46,8 @@ class PredictionWriter(BasePredictionWriter):
         writer.writerow(["sample", "label", "prediction", *(f"p({name})" for name in classes)])
         for sample, label, of_classes in rows:
             likeliest = max(range(len(of_classes)), key=of_classes.__getitem__)
-            writer.writerow([sample, classes[label], classes[likeliest], *(f"{p:.6f}" for p in of_classes)])
+            truth = classes[label] if label != UNLABELLED else ""
+            writer.writerow([sample, truth, classes[likeliest], *(f"{p:.6f}" for p in of_classes)])
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, text.getvalue())
         print(f"predictions  {self.path}", flush=True)
