@@ -41,7 +41,7 @@ LAW = {
     "cost": {"errors", "terminal", "config", "nn", "models", "surgery", "complexity", "training", "fit"},
     "doctor": {"errors", "terminal", "shipped", "config", "data", "run_folder", "training", "fit"},
     "grid": {"errors", "config", "shipped", "verdicts"},
-    "results": {"errors", "terminal", "shipped", "run_folder", "verdicts", "grid"},
+    "results": {"errors", "terminal", "shipped", "run_folder", "fit", "verdicts", "grid"},
     "sweeps": {"errors", "terminal", "shipped", "config", "complexity", "run_folder", "fit", "grid", "results"},
     "init": {"errors", "terminal", "shipped"},
     "cli": {"errors"},

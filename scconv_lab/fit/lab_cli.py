@@ -18,20 +18,14 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError, by_request
-from scconv_lab.fit.finish import (
-    final_tests,
-    mark_finished,
-    say_how_to_resume,
-    say_what_next,
-    write_evaluation,
-    write_test,
-)
+from scconv_lab.fit.finish import mark_finished, say_how_to_resume, say_what_next
 from scconv_lab.fit.keys import declare_keys, plain_values
 from scconv_lab.fit.open_run import OpenRun, open_evaluation, open_fit
 from scconv_lab.fit.parser import LabParser
 from scconv_lab.fit.preview import preview
 from scconv_lab.fit.refusals import refusal_of
 from scconv_lab.fit.resolved import with_words, without_unwritable
+from scconv_lab.fit.tested import final_tests, write_evaluation, write_test
 from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained
 from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO, has_checksum
@@ -303,7 +297,9 @@ class LabCLI(LightningCLI):
                 "give it more time"
             )
         folder = RunFolder(self.run_dir)
-        tests = final_tests(self.trainer, self.model, folder) if self.settings.final_test else {}
+        tests = {}
+        if self.settings.final_test:
+            tests = final_tests(self.trainer, self.model, self.datamodule, folder)
         mark_finished(self.trainer, self.record, self.best, tests=tests, recipe=self.recipe)
         say_what_next(self.trainer, self.run_dir, (self.best.best_model_path if self.best else "") or None)
 

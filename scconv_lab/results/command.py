@@ -1,7 +1,9 @@
 """The words of `scconv-lab results`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +11,12 @@ from scconv_lab import shipped
 from scconv_lab.errors import DONE, MISTAKE, UserError
 from scconv_lab.grid.file import read_sweep
 from scconv_lab.results.collect import of_folders, of_sweep
-from scconv_lab.results.compare import Comparison, Question, compare
+from scconv_lab.results.compare import Question, compare
 from scconv_lab.results.formats import FORMATS, ROWS, as_text
+from scconv_lab.results.measured import Measured, read_run
 from scconv_lab.results.show import print_comparison
 from scconv_lab.terminal.command_parser import CommandParser
+from scconv_lab.terminal.loading import loading
 from scconv_lab.verdicts.metrics import METRICS, metric_named
 
 _EPILOG = """\
@@ -31,7 +35,10 @@ examples:
 def run(arguments: Sequence[str]) -> int:
     """Run the command; see `scconv_lab.cli.main` for the exit codes."""
     options = _parser().parse_args(arguments)
-    comparison = _compare(options)
+    question, runs = _asked(options)
+    if options.fill:
+        runs = _filled(runs)
+    comparison = compare(_as_asked(question, options), runs)
     if options.format == "table":
         print_comparison(comparison, with_runs=options.rows in (None, "runs"))
     else:
@@ -39,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     return DONE if comparison.has_verdict else MISTAKE
 
 
-def _compare(options: argparse.Namespace) -> Comparison:
+def _asked(options: argparse.Namespace) -> tuple[Question, list[Measured]]:
     sweeps = [path for path in options.what if path.suffix in (".yaml", ".yml")]
     if sweeps and len(options.what) > 1:
         raise UserError(f"results takes one sweep's file ({sweeps[0]}) or folders; leave the others out")
@@ -53,7 +60,27 @@ def _compare(options: argparse.Namespace) -> Comparison:
             if getattr(options, name):
                 raise UserError(f"--{name} is for a sweep's file; leave it out")
         question, runs = of_folders(options.what)
-    return compare(_as_asked(question, options), runs)
+    return question, runs
+
+
+def _filled(runs: Sequence[Measured]) -> list[Measured]:
+    """Complete the results of runs that lack a test, from their checkpoints; stdout is for the answer."""
+    lacking = [run for run in runs if run.state == "done" and run.raw("test/acc1", "last") is None]
+    if not lacking:
+        return [*runs]
+    with loading():
+        from scconv_lab.fit.fill import fill
+    found = {run.folder: run for run in runs}
+    for run in lacking:
+        try:
+            with redirect_stdout(sys.stderr):
+                fill(run.folder)
+        except UserError as error:
+            print(f"lacking  {run.arm}, seed {run.seed}: {error}", file=sys.stderr)
+            continue
+        print(f"filled   {run.arm}, seed {run.seed}: {run.folder}", file=sys.stderr)
+        found[run.folder] = read_run(run.folder, arm=run.arm, seed=run.seed)
+    return list(found.values())
 
 
 def _as_asked(question: Question, options: argparse.Namespace) -> Question:
@@ -96,6 +123,7 @@ def _parser() -> CommandParser:
     add("--margin", metavar="X", type=float, help="the least difference that matters, in the metric's unit")
     add("--scope", choices=("seeds", "images"), help="claim something for new seeds, or for new images too")
     add("--checkpoint", choices=("last", "best"), help="the weights that were tested")
+    add("--fill", action="store_true", help="first test the checkpoints of runs of earlier versions, which lack that")
     add("--format", choices=("table", *FORMATS), default="table", help="table (for reading), or one for programs")
     add("--rows", choices=ROWS, help="only these rows; all, if left out (of csv the runs)")
     add("--root", metavar="FOLDER", type=Path, help="folder of the sweep's runs; runs/sweeps, if left out")

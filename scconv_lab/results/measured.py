@@ -102,8 +102,9 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None) -
     if state == "damaged":
         return Measured(**known, state=state, note=damage(files))
     if results:
-        arm = arm or _text(results.get("arm")) or folder.parent.name.removesuffix(f"-s{results.get('seed')}")
-        seed = results.get("seed", 0) if seed is None else seed
+        name, _, number = folder.parent.name.rpartition("-s")  # as a fit that is no sweep's names its folder
+        arm = arm or _text(results.get("arm")) or (name if number.isdecimal() else folder.parent.name)
+        seed = results.get("seed", int(number) if number.isdecimal() else 0) if seed is None else seed
         if not isinstance(seed, int):
             return Measured(folder, arm, 0, "damaged", note=f"{files.results}: `seed` (={seed!r}) must be a number")
         return Measured(folder, arm, seed, "done", results)

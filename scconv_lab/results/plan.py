@@ -42,9 +42,7 @@ def power_lines(file: SweepFile, contrasts: Sequence[Contrast], comparison: Comp
         f"margin   {design.margin:g} {unit}: {numbers[0]} seeds see it, and {numbers[1]} call equal arms equivalent"
     )
     if design.scope == "images":
-        lines.append(
-            "scope    images: what the test images vary by comes on top, and no number of seeds makes it smaller"
-        )
+        lines.append("scope    images: their own spread comes on top, and no number of seeds makes it smaller")
     return lines
 
 

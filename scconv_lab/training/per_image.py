@@ -47,14 +47,14 @@ class PerImageRecord(Callback):
         """Put together what all processes have found."""
         if not self._batches:
             return
-        whole = {
-            name: gather(pl_module, torch.cat([batch[name] for batch in self._batches])).cpu().numpy()
-            for name in self._batches[0]
-        }
-        kept = whole["label"] != IGNORE_INDEX  # the others fill up the last batch of some process
+        own = {name: torch.cat([batch[name] for batch in self._batches]) for name in self._batches[0]}
         self._batches = []
+        # at once, and as floats, which hold every label: gloo knows no 16-bit numbers
+        whole = gather(torch.stack([values.float() for values in own.values()], dim=1)).cpu()
+        whole = whole[whole[:, 0] != IGNORE_INDEX]  # the others fill up the last batch of some process
         if trainer.is_global_zero:
-            self.found = {name: values[kept] for name, values in whole.items()}
+            columns_of = zip(own, whole.unbind(dim=1), strict=True)
+            self.found = {name: values.to(own[name].dtype).numpy() for name, values in columns_of}
 
 
 def columns(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
+from torch import distributed
 
 from scconv_lab.data import IGNORE_INDEX, UNLABELLED
 from scconv_lab.run_folder.files import write_whole
@@ -29,8 +30,8 @@ class PredictionWriter(BasePredictionWriter):
         self, trainer: Trainer, pl_module: LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
     ) -> None:
         """Gather the predictions of all processes and write them in the order of the split."""
-        probabilities = gather(pl_module, torch.cat([p for p, _ in predictions]).to(pl_module.device))
-        labels = gather(pl_module, torch.cat([label for _, label in predictions]).to(pl_module.device))
+        probabilities = gather(torch.cat([p for p, _ in predictions]).to(pl_module.device))
+        labels = gather(torch.cat([label for _, label in predictions]).to(pl_module.device))
         if not trainer.is_global_zero:
             return
         data: Any = trainer.datamodule  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it
@@ -53,8 +54,10 @@ class PredictionWriter(BasePredictionWriter):
         print(f"predictions  {self.path}", flush=True)
 
 
-def gather(pl_module: LightningModule, own: torch.Tensor) -> torch.Tensor:
+def gather(own: torch.Tensor) -> torch.Tensor:
     """Put together what all processes hold: sample i of process r is sample i * world_size + r of the split."""
-    gathered = pl_module.all_gather(own)
-    assert isinstance(gathered, torch.Tensor)
-    return gathered if gathered.ndim == own.ndim else gathered.transpose(0, 1).flatten(0, 1)
+    if not distributed.is_available() or not distributed.is_initialized():
+        return own
+    parts = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, own.contiguous())
+    return torch.stack(parts, dim=1).flatten(0, 1)

@@ -21,6 +21,7 @@ from scconv_lab.sweeps import ledger, slurm
 from scconv_lab.sweeps.resolve import Run, resolve
 from tests.runs import REPOSITORY, command_environment
 from tests.sweeps.cluster import Cluster, cluster, wait_for, why_not
+from tests.training.checkpoints import results_of
 from tests.training.processes import left_over
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)
@@ -502,4 +503,4 @@ def test_a_run_that_loses_its_place_and_then_its_node_ends_as_if_it_had_not(real
     assert noted(run) in ([143, 143, 0], [143, 0])  # a node may be gone before its task can note anything
     resumed = re.findall(r"^resume   (?:step|from|no earlier)", log(run), re.MULTILINE)
     assert log(run).count("\n$ scconv-lab fit ") == len(resumed) == 3
-    assert (there / "straight" / run.id / "results.json").read_text() == (run.folder / "results.json").read_text()
+    assert results_of(there / "straight" / run.id) == results_of(run.folder)

@@ -1,6 +1,5 @@
 """Signals, sent to a real fit, and the run gone on with."""
 
-import json
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import torch
 
 from scconv_lab.cli import main
 from tests.runs import Run, command_environment
+from tests.training.checkpoints import results_of
 
 ARGUMENTS = ["fit", "--config", "experiments/ablation_cru.yaml", "--config", "configs/scale/quick.yaml"]
 
@@ -104,5 +104,4 @@ def test_a_stopped_run_goes_on_as_one_run_with_one_curve(
     assert len(second.wandb_records()) == 2
     assert len({record.stem for record in second.wandb_records()}) == 1
     assert second.wandb()["state"] == "finished"
-    results = [json.loads((run.folder / "results.json").read_text()) for run in (second, third)]
-    assert results[0] == results[1]
+    assert results_of(second.folder) == results_of(third.folder)
