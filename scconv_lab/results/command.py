@@ -11,7 +11,7 @@ from scconv_lab import shipped
 from scconv_lab.errors import DONE, MISTAKE, UserError
 from scconv_lab.grid.file import read_sweep
 from scconv_lab.results.collect import of_folders, of_sweep
-from scconv_lab.results.compare import Question, compare
+from scconv_lab.results.compare import Comparison, Question, compare
 from scconv_lab.results.formats import FORMATS, ROWS, as_text
 from scconv_lab.results.measured import Measured, read_run
 from scconv_lab.results.show import print_comparison
@@ -43,7 +43,17 @@ def run(arguments: Sequence[str]) -> int:
         print_comparison(comparison, with_runs=options.rows in (None, "runs"))
     else:
         print(as_text(comparison, options.format, options.rows), end="")
+    if options.report:
+        print(f"report   {_report(comparison, options.report)}", file=sys.stderr)
     return DONE if comparison.has_verdict else MISTAKE
+
+
+def _report(comparison: Comparison, folder: Path) -> Path:
+    try:
+        from scconv_lab.results.report.page import write_report
+    except ImportError as error:
+        raise UserError(f"--report needs {error.name}; `pip install 'scconv_lab[report]'` brings it") from error
+    return write_report(comparison, folder)
 
 
 def _asked(options: argparse.Namespace) -> tuple[Question, list[Measured]]:
@@ -126,6 +136,7 @@ def _parser() -> CommandParser:
     add("--fill", action="store_true", help="first test the checkpoints of runs of earlier versions, which lack that")
     add("--format", choices=("table", *FORMATS), default="table", help="table (for reading), or one for programs")
     add("--rows", choices=ROWS, help="only these rows; all, if left out (of csv the runs)")
+    add("--report", metavar="FOLDER", type=Path, help="write a page with figures and tables too")
     add("--root", metavar="FOLDER", type=Path, help="folder of the sweep's runs; runs/sweeps, if left out")
     add("--config", metavar="FILE", action="append", default=[], help="the launch with this file for all runs")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="the launch with this key for all runs")

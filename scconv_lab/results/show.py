@@ -33,7 +33,8 @@ def print_comparison(comparison: Comparison, *, with_runs: bool) -> None:
         _print_contrasts(comparison)
     for question, (shown, cells) in comparison.cells.items():
         _say(f"cells    {question}: better in at least {shown} of {cells}")
-    _print_not_counted(comparison)
+    for text in left_out(comparison):
+        _say(f"left out {text}")
 
 
 def heading(comparison: Comparison) -> str:
@@ -126,8 +127,9 @@ def _interval(ends: tuple[float, float] | None) -> str:
     return f"{ends[0]:+.2f}, {ends[1]:+.2f}" if ends else ""
 
 
-def _print_not_counted(comparison: Comparison) -> None:
-    """Runs that do not count, those of one reason in a line."""
+def left_out(comparison: Comparison) -> list[str]:
+    """Runs that do not count, those of one reason and of the same seeds in a line."""
+    found: list[str] = []
     groups: dict[str, dict[str, list[int]]] = {}
     for run, why in comparison.not_counted:
         groups.setdefault(why, {}).setdefault(run.arm, []).append(run.seed)
@@ -136,7 +138,8 @@ def _print_not_counted(comparison: Comparison) -> None:
         for arm, of_arm in arms.items():
             seeds.setdefault(tuple(of_arm), []).append(arm)
         for numbers, names in seeds.items():
-            _say(f"left out {', '.join(names)}, seed {ranges(numbers)}: {why}")
+            found.append(f"{', '.join(names)}, seed {ranges(numbers)}: {why}")
+    return found
 
 
 def ranges(numbers: Sequence[int]) -> str:
