@@ -41,12 +41,15 @@ def final_tests(
     figures: dict[str, dict[str, float]] = {}
     found: dict[str, dict[str, np.ndarray]] = {}
     loggers = trainer.loggers
-    for name, path in (("best", folder.best), ("last", folder.last)):
-        if name == "best" and not path.exists():
+    there = {
+        name: str(path) if path.exists() else None for name, path in (("best", folder.best), ("last", folder.last))
+    }
+    # another process may have another name for the folder, or see an older state of it
+    for name, checkpoint in trainer.strategy.broadcast(there).items():
+        if name == "best" and checkpoint is None:
             continue
         if figures:
             trainer.loggers = []
-        checkpoint = str(path) if path.exists() else None
         trainer.test(model, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
         figures[name] = {
             key: value.item() for key, value in trainer.callback_metrics.items() if key.startswith("test/")
