@@ -58,7 +58,7 @@ def test_what_export_needs_is_an_extra_that_tests_have() -> None:
     assert {"onnx", "onnxscript", "onnxruntime"} == {
         re.match(r"[\w-]+", text)[0] for text in PROJECT["project"]["optional-dependencies"]["export"]
     }
-    assert "scconv-lab[export]" in PROJECT["dependency-groups"]["dev"]
+    assert "scconv-lab[export,report]" in PROJECT["dependency-groups"]["dev"]
 
 
 def test_uv_run_compiles_nothing() -> None:

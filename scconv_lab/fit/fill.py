@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
+from scconv_lab.data import ImageDataModule
 from scconv_lab.errors import UserError
 from scconv_lab.fit.dry import build_classifier, build_data, parse_fit
-from scconv_lab.fit.tested import final_tests, test_set_of
+from scconv_lab.fit.tested import Figures, PerImage, final_tests, keep_per_image, test_set_of
 from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO
 from scconv_lab.run_folder.layout import RunFolder
 from scconv_lab.run_folder.results import read_results, write_results
@@ -28,6 +30,22 @@ def fill(folder: Path) -> None:
     results = read_results(files.results)
     if results is None:
         raise UserError(f"{folder} is not finished; `scconv-lab fit --resume {folder}` continues it")
+    settings, data, figures, per_image = _tested(files)
+    keep_per_image(files, per_image)
+    found = {**test_set_of(files), "data": type(data).__name__, "seed": settings.seed_everything, **figures}
+    write_results(folder, {**found, **{key: value for key, value in results.items() if key != "schema"}})
+
+
+def figures_of_checkpoints(folder: Path) -> Figures:
+    """Test the last and the best checkpoint of a run; its folder stays as it is.
+
+    Raises:
+        UserError: (a ValueError) if a file that is needed is not there or does not fit.
+    """
+    return _tested(RunFolder(folder))[2]
+
+
+def _tested(files: RunFolder) -> tuple[Namespace, ImageDataModule, Figures, PerImage]:
     if not files.last.is_file():
         raise UserError(f"{files.last} is not there, so its test cannot be repeated; run the fit again")
     quiet.silence()
@@ -45,8 +63,7 @@ def fill(folder: Path) -> None:
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        default_root_dir=folder,
+        default_root_dir=files.path,
     )
-    figures = final_tests(trainer, build_classifier(settings, data, with_values=True), data, files)
-    found = {**test_set_of(files), "data": type(data).__name__, "seed": settings.seed_everything, **figures}
-    write_results(folder, {**found, **{key: value for key, value in results.items() if key != "schema"}})
+    model = build_classifier(settings, data, with_values=True)
+    return settings, data, *final_tests(trainer, model, data, files)

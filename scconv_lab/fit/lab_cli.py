@@ -25,7 +25,7 @@ from scconv_lab.fit.parser import LabParser
 from scconv_lab.fit.preview import preview
 from scconv_lab.fit.refusals import refusal_of
 from scconv_lab.fit.resolved import with_words, without_unwritable
-from scconv_lab.fit.tested import final_tests, write_evaluation, write_test
+from scconv_lab.fit.tested import final_tests, keep_per_image, write_evaluation, write_test
 from scconv_lab.fit.values import require_sound
 from scconv_lab.models import without_pretrained
 from scconv_lab.run_folder.checkpoint_io import VerifiedCheckpointIO, has_checksum
@@ -299,7 +299,8 @@ class LabCLI(LightningCLI):
         folder = RunFolder(self.run_dir)
         tests = {}
         if self.settings.final_test:
-            tests = final_tests(self.trainer, self.model, self.datamodule, folder)
+            tests, found = final_tests(self.trainer, self.model, self.datamodule, folder)
+            keep_per_image(folder, found)
         mark_finished(self.trainer, self.record, self.best, tests=tests, recipe=self.recipe)
         say_what_next(self.trainer, self.run_dir, (self.best.best_model_path if self.best else "") or None)
 

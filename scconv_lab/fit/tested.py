@@ -17,11 +17,16 @@ from scconv_lab.training import Classifier, tracking
 from scconv_lab.training.per_class import accuracies_of, confusion_of, draw_confusion, write_confusion
 from scconv_lab.training.per_image import PerImageRecord, figures_of, label_hash, write_predictions
 
+Figures = dict[str, dict[str, float]]
+"""Of each tested checkpoint, "best" and "last"."""
+PerImage = dict[str, dict[str, np.ndarray]]
+"""Of each, see `scconv_lab.training.per_image.columns`; empty but in the first process."""
+
 
 def final_tests(
     trainer: Trainer, model: Classifier, data: ImageDataModule, folder: RunFolder
-) -> dict[str, dict[str, float]]:
-    """Test the best checkpoint and the last, once each, and write what is found of each image.
+) -> tuple[Figures, PerImage]:
+    """Test the best checkpoint and the last, once each.
 
     The figures of the best are logged by their names, those of the last as "last/test/acc1" and so on. Without
     validation images, or without checkpoints, the last weights are the only ones.
@@ -31,15 +36,12 @@ def final_tests(
         model: Has been trained, or is to be filled from the checkpoints.
         data: Holds the test set.
         folder: The run's.
-
-    Returns:
-        The figures by "best" and "last".
     """
     leave_averages(trainer)
     record = PerImageRecord()
     trainer.callbacks.append(record)  # pyrefly: ignore[missing-attribute]  # Lightning's connector sets it
-    figures: dict[str, dict[str, float]] = {}
-    found: dict[str, dict[str, np.ndarray]] = {}
+    figures: Figures = {}
+    found: PerImage = {}
     loggers = trainer.loggers
     there = {
         name: str(path) if path.exists() else None for name, path in (("best", folder.best), ("last", folder.last))
@@ -59,9 +61,13 @@ def final_tests(
     trainer.loggers = loggers
     for logger in loggers:
         logger.log_metrics({f"last/{key}": value for key, value in figures["last"].items()}, step=trainer.global_step)
-    if all(found.values()):
+    return figures, found
+
+
+def keep_per_image(folder: RunFolder, found: PerImage) -> None:
+    """Write what was found of each image, if anything was."""
+    if found and all(found.values()):
         write_predictions(folder.per_image, found)
-    return figures
 
 
 def test_set_of(folder: RunFolder) -> dict[str, Any]:

@@ -22,11 +22,11 @@ _NAMES = {
 def set_aside_what_differs(runs: Sequence[Measured], *, recipe: bool) -> list[Measured]:
     """Take the state "done" from runs that differ from most others in what they were made by.
 
-    They must agree in code, libraries, device and precision; those of one arm in their data too.
+    They must agree in code, libraries, device and precision; those of one arm in their data and recipe too.
 
     Args:
         runs: All runs of a comparison.
-        recipe: Whether they must agree in their recipe: they come from no sweep's file, which says how arms differ.
+        recipe: Whether all must agree in their recipe: they come from no sweep's file, which says how arms differ.
 
     Returns:
         The runs in their order; one that differs has the state "differs", and a note that says in what.
@@ -34,15 +34,16 @@ def set_aside_what_differs(runs: Sequence[Measured], *, recipe: bool) -> list[Me
     every = [run for run in runs if run.state == "done"]
     usual = _most([run.made_by | (_recipe(run) if recipe else {}) for run in every])
     of_arm = {
-        arm: _most([_data(run) for run in every if run.arm == arm]) for arm in dict.fromkeys(run.arm for run in every)
+        arm: _most([_data(run) | _recipe(run) for run in every if run.arm == arm])
+        for arm in dict.fromkeys(run.arm for run in every)
     }
     found = []
     for run in runs:
         if run.state != "done":
             found.append(run)
             continue
-        made = run.made_by | _data(run) | (_recipe(run) if recipe else {})
-        expected = usual | of_arm[run.arm]
+        made = run.made_by | _data(run) | _recipe(run)
+        expected = of_arm[run.arm] | usual
         others = [
             f"{_NAMES[key]} is {_short(value)}, and of most runs {_short(expected[key])}"
             for key, value in made.items()

@@ -13,8 +13,11 @@ from scconv_lab.grid.file import read_sweep
 from scconv_lab.results.collect import of_folders, of_sweep
 from scconv_lab.results.compare import Comparison, Question, compare
 from scconv_lab.results.formats import FORMATS, ROWS, as_text
+from scconv_lab.results.ledger import LEDGER, of_entry, publish
 from scconv_lab.results.measured import Measured, read_run
 from scconv_lab.results.show import print_comparison
+from scconv_lab.results.verify import LEVELS, verify
+from scconv_lab.run_folder.layout import RUNS, SWEEPS
 from scconv_lab.terminal.command_parser import CommandParser
 from scconv_lab.terminal.loading import loading
 from scconv_lab.verdicts.metrics import METRICS, metric_named
@@ -35,10 +38,17 @@ examples:
 def run(arguments: Sequence[str]) -> int:
     """Run the command; see `scconv_lab.cli.main` for the exit codes."""
     options = _parser().parse_args(arguments)
+    if options.verify is not None:
+        return _verify(options)
     question, runs = _asked(options)
     if options.fill:
         runs = _filled(runs)
-    comparison = compare(_as_asked(question, options), runs)
+    asked = _as_asked(question, options)
+    if options.publish:
+        for line in publish(options.publish, asked, runs):
+            print(line)
+        return DONE
+    comparison = compare(asked, runs)
     if options.format == "table":
         print_comparison(comparison, with_runs=options.rows in (None, "runs"))
     else:
@@ -46,6 +56,17 @@ def run(arguments: Sequence[str]) -> int:
     if options.report:
         print(f"report   {_report(comparison, options.report)}", file=sys.stderr)
     return DONE if comparison.has_verdict else MISTAKE
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Check entries of the ledger."""
+    entries = [path for path in options.what if path.suffix == ".json"]
+    if len(entries) < len(options.what):
+        raise UserError(f"--verify is for entries of the ledger, such as {LEDGER}/table1.json")
+    for entry in entries:
+        print(f"entry    {entry}")
+        verify(entry, options.verify, root=options.root or Path(RUNS) / SWEEPS, say=print)
+    return DONE
 
 
 def _report(comparison: Comparison, folder: Path) -> Path:
@@ -57,6 +78,12 @@ def _report(comparison: Comparison, folder: Path) -> Path:
 
 
 def _asked(options: argparse.Namespace) -> tuple[Question, list[Measured]]:
+    entries = [path for path in options.what if path.suffix == ".json"]
+    if entries and len(options.what) > 1:
+        raise UserError(f"results takes one entry of the ledger ({entries[0]}), or others with --verify")
+    if entries:
+        question, runs, _ = of_entry(entries[0])
+        return question, runs
     sweeps = [path for path in options.what if path.suffix in (".yaml", ".yml")]
     if sweeps and len(options.what) > 1:
         raise UserError(f"results takes one sweep's file ({sweeps[0]}) or folders; leave the others out")
@@ -122,12 +149,12 @@ def _as_asked(question: Question, options: argparse.Namespace) -> Question:
 def _parser() -> CommandParser:
     parser = CommandParser(
         "results",
-        usage="scconv-lab results (FILE.yaml | FOLDER ...) [options]",
+        usage="scconv-lab results (FILE.yaml | FOLDER ... | ENTRY.json) [options]",
         description="Say what the finished runs of a sweep show: every run, every arm, and a verdict on each contrast.",
         epilog=_EPILOG,
     )
     add = parser.add_argument
-    add("what", metavar="FILE.yaml | FOLDER", type=Path, nargs="+", help="a sweep's file, or folders of runs")
+    add("what", metavar="FILE", type=Path, nargs="+", help="a sweep's file, folders of runs, or an entry of the ledger")
     add("--metric", choices=None, help=f"in place of the file's: {', '.join(METRICS)}")
     add("--against", metavar="ARM", help="compare every other arm with this one")
     add("--margin", metavar="X", type=float, help="the least difference that matters, in the metric's unit")
@@ -137,6 +164,9 @@ def _parser() -> CommandParser:
     add("--format", choices=("table", *FORMATS), default="table", help="table (for reading), or one for programs")
     add("--rows", choices=ROWS, help="only these rows; all, if left out (of csv the runs)")
     add("--report", metavar="FOLDER", type=Path, help="write a page with figures and tables too")
+    add("--publish", metavar="ID", help="write the runs' shards, and the entry ID when a planned look is complete")
+    levels = "check entries: 0 verdicts, 1 files, 2 tests, 3 a run"
+    add("--verify", metavar="LEVEL", type=int, choices=LEVELS, help=levels)
     add("--root", metavar="FOLDER", type=Path, help="folder of the sweep's runs; runs/sweeps, if left out")
     add("--config", metavar="FILE", action="append", default=[], help="the launch with this file for all runs")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="the launch with this key for all runs")

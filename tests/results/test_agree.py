@@ -31,6 +31,7 @@ def runs(**changes: Any) -> list[Measured]:
         ({"torch": "2.14.1"}, "torch is 2.14.1, and of most runs 2.15.0"),
         ({"device": "NVIDIA H100"}, "device is NVIDIA H100, and of most runs cpu"),
         ({"precision": "bf16-mixed"}, "precision is bf16-mixed, and of most runs 32-true"),
+        ({"recipe": "1"}, "recipe is 1, and of most runs ffff00001111"),
         ({"test_labels": "1"}, "test set is 1, and of most runs cafe0000cafe"),
         (
             {"data": "CIFAR10", "test_images": 10},
@@ -45,9 +46,7 @@ def test_one_that_differs_is_set_aside(changes: dict[str, Any], note: str) -> No
     assert {run.state for run in others} == {"done"}
 
 
-@pytest.mark.parametrize(
-    "changes", [{}, {"git_commit": "d" * 40}, {"processes": 2}, {"seconds": 1}, {"torch": None}, {"recipe": "1"}]
-)
+@pytest.mark.parametrize("changes", [{}, {"git_commit": "d" * 40}, {"processes": 2}, {"seconds": 1}, {"torch": None}])
 def test_what_decides_nothing_may_differ(changes: dict[str, Any]) -> None:
     """Another commit of the same sources, or what an earlier version did not note; how arms differ says the file."""
     assert {run.state for run in set_aside_what_differs(runs(**changes), recipe=False)} == {"done"}

@@ -211,7 +211,7 @@ def test_folders(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "required: FILE.yaml | FOLDER"),
+        ([], "required: FILE"),
         (["none.yaml"], "none.yaml, which is not there"),
         (["none"], "none is neither a sweep's file nor a folder"),
         ([FILE, "runs"], "results takes one sweep's file (sweeps/small.yaml) or folders"),
