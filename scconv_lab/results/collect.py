@@ -59,6 +59,7 @@ def of_sweep(
         published=published,
         source=file.published.source if file.published and published else "",
         file=file.path,
+        launch=str(launch),
     )
     return question, runs, launch
 

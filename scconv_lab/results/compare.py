@@ -25,6 +25,7 @@ class Question:
         published: What a paper has for an arm, in the metric's unit, by its name.
         source: Of what is published; empty if nothing is.
         file: The sweep's; None of folders.
+        launch: The options with which its runs were launched.
         exploratory: Why verdicts are no planned ones; empty if they are.
     """
 
@@ -35,6 +36,7 @@ class Question:
     published: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
     file: Path | None = None
+    launch: str = ""
     exploratory: str = ""
 
 

@@ -220,7 +220,12 @@ def _entry(
         "schema": _SCHEMA,
         "id": name,
         "question": " ".join(asked[1].replace("\n#", " ").split()) if asked else "",
-        "sweep": {"name": question.name, "file": question.file.name, "sha256": sha256(question.file)},
+        "sweep": {
+            "name": question.name,
+            "file": question.file.name,
+            "sha256": sha256(question.file),
+            "launch": question.launch,
+        },
         "design": {
             "against": [list(pair) for pair in design.against.items()],
             "pairs": [list(pair) for pair in design.pairs],
@@ -261,6 +266,7 @@ def _question(content: Mapping[str, Any]) -> Question:
         published=content["published"]["values"],
         source=content["published"]["source"],
         file=Path(content["sweep"]["file"]),
+        launch=content["sweep"]["launch"],
     )
 
 
