@@ -13,6 +13,7 @@ from scconv_lab.grid.file import read_sweep
 from scconv_lab.results.collect import of_folders, of_sweep
 from scconv_lab.results.compare import Comparison, Question, compare
 from scconv_lab.results.formats import FORMATS, ROWS, as_text
+from scconv_lab.results.into import put_into
 from scconv_lab.results.ledger import LEDGER, of_entry, publish
 from scconv_lab.results.measured import Measured, read_run
 from scconv_lab.results.show import print_comparison
@@ -49,7 +50,12 @@ def run(arguments: Sequence[str]) -> int:
             print(line)
         return DONE
     comparison = compare(asked, runs)
-    if options.format == "table":
+    if options.into:
+        if options.format != "markdown":
+            raise UserError(f"--into is for --format markdown, and not for {options.format}; add that")
+        changed = put_into(options.into, comparison.question.name, as_text(comparison, "markdown", options.rows))
+        print(f"{'written' if changed else 'as it was'}  {options.into}")
+    elif options.format == "table":
         print_comparison(comparison, with_runs=options.rows in (None, "runs"))
     else:
         print(as_text(comparison, options.format, options.rows), end="")
@@ -163,6 +169,7 @@ def _parser() -> CommandParser:
     add("--fill", action="store_true", help="first test the checkpoints of runs of earlier versions, which lack that")
     add("--format", choices=("table", *FORMATS), default="table", help="table (for reading), or one for programs")
     add("--rows", choices=ROWS, help="only these rows; all, if left out (of csv the runs)")
+    add("--into", metavar="FILE", type=Path, help="with --format markdown: put it between the markers of a text")
     add("--report", metavar="FOLDER", type=Path, help="write a page with figures and tables too")
     add("--publish", metavar="ID", help="write the runs' shards, and the entry ID when a planned look is complete")
     levels = "check entries: 0 verdicts, 1 files, 2 tests, 3 a run"
