@@ -49,7 +49,7 @@ def test_first_command_does_its_runs_once(command: Command, full: bool) -> None:
     again = command(*first)
     assert again.returncode == 0
     assert again.stdout.splitlines()[2:] == results_of(finished.stdout).splitlines()
-    (line,) = RESULTS
+    line = RESULTS[0]
     asked = command(*arguments(line))
     assert asked.returncode == 2  # seven of ten seeds are missing
     assert results_of(asked.stdout).splitlines()[-10:] == results_of(finished.stdout).splitlines()[-10:]
@@ -63,6 +63,26 @@ def test_first_commands_runs_are_those_of_readme(
     shown = re.findall(r"(\S+) +s(\d) +done +(\w{12}) ", shown_sweep())
     assert shown
     assert set(shown) <= set(re.findall(r"^(\S+) +(\d) +(\w{12}) ", capfd.readouterr().out, re.MULTILINE))
+
+
+def test_the_published_numbers_are_those_of_the_ledger(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`scconv-lab results ENTRY --format markdown --rows contrasts --into README.md` writes them."""
+    monkeypatch.chdir(REPOSITORY)
+    assert main(arguments(RESULTS[1])) == 0
+    assert "verdicts follow" in capsys.readouterr().out
+    entry = arguments(RESULTS[1])[1]
+    assert main(["results", entry, "--format", "markdown", "--rows", "contrasts"]) == 0
+    name = Path(entry).stem
+    shown = README.partition(f"<!-- results {name} -->\n")[2].partition(f"<!-- end of results {name} -->")[0]
+    assert capsys.readouterr().out == shown != ""
+
+
+def test_every_entry_of_the_ledger_follows_from_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    entries = [str(path) for path in Path("experiments/results").glob("*.json")]
+    assert main(["results", *entries, "--verify", "0"]) == 0
 
 
 def shown_sweep() -> str:
