@@ -55,7 +55,7 @@ def copy_to(folder: Path) -> int:
                 shutil.copytree(
                     shipped.root() / name,
                     Path(temporary) / name,
-                    ignore=_no_file_of_its_own,
+                    ignore=_not_to_be_edited,
                     copy_function=shutil.copyfile,  # a package may be read-only
                 )
             copied = sum(path.is_file() for path in Path(temporary).rglob("*"))
@@ -67,6 +67,7 @@ def copy_to(folder: Path) -> int:
     return copied
 
 
-def _no_file_of_its_own(folder: str, names: list[str]) -> list[str]:
-    """What lies in a repository without being part of it."""
-    return [name for name in names if name.startswith((".", "__pycache__"))]
+def _not_to_be_edited(folder: str, names: list[str]) -> list[str]:
+    """What lies in a repository without being part of it, and the ledger of published results."""
+    ledger = ["results"] if Path(folder).name == "experiments" else []
+    return [name for name in names if name.startswith((".", "__pycache__")) or name in ledger]
