@@ -51,13 +51,14 @@ def test_it_holds_the_package_and_its_configurations_only(wheel: Path) -> None:
     assert found == expected
 
 
-def test_its_metadata_has_the_extra(wheel: Path) -> None:
+def test_its_metadata_has_the_extras(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         metadata = Parser().parsestr(archive.read("scconv_lab-0.1.0.dist-info/METADATA").decode())
         entry_points = archive.read("scconv_lab-0.1.0.dist-info/entry_points.txt").decode()
-    assert metadata.get_all("Provides-Extra") == ["export"]
+    assert metadata.get_all("Provides-Extra") == ["export", "report"]
     needed = metadata.get_all("Requires-Dist")
     assert all("extra == 'export'" in line for line in needed if line.startswith("onnx"))
+    assert all("extra == 'report'" in line for line in needed if line.startswith("matplotlib"))
     assert "scconv-lab = scconv_lab.cli:main" in entry_points
 
 
@@ -83,4 +84,13 @@ def test_its_experiments_run_in_an_empty_folder(wheel: Path, tmp_path: Path) -> 
     (config,) = here.glob("runs/*/*/config.yaml")
     assert str(package) not in config.read_text()
     assert lab("init", "lab").returncode == 0
-    assert files(here / "lab/experiments") == files(REPOSITORY / "experiments")
+    published = [name for name in files(REPOSITORY / "experiments") if name.startswith("results/")]
+    copied = {
+        **files(here / "lab/experiments"),
+        **{name: files(REPOSITORY / "experiments")[name] for name in published},
+    }
+    assert published
+    assert copied == files(REPOSITORY / "experiments")
+    entry = "experiments/results/table1_digits.json"
+    assert lab("results", entry, "--report", "report").returncode == 0
+    assert (here / "report/index.html").is_file()

@@ -71,7 +71,7 @@ def _verify(options: argparse.Namespace) -> int:
         raise UserError(f"--verify is for entries of the ledger, such as {LEDGER}/table1.json")
     for entry in entries:
         print(f"entry    {entry}")
-        verify(entry, options.verify, root=options.root or Path(RUNS) / SWEEPS, say=print)
+        verify(shipped.locate(entry), options.verify, root=options.root or Path(RUNS) / SWEEPS, say=print)
     return DONE
 
 
@@ -88,7 +88,7 @@ def _asked(options: argparse.Namespace) -> tuple[Question, list[Measured]]:
     if entries and len(options.what) > 1:
         raise UserError(f"results takes one entry of the ledger ({entries[0]}), or others with --verify")
     if entries:
-        question, runs, _ = of_entry(entries[0])
+        question, runs, _ = of_entry(shipped.locate(entries[0]))
         return question, runs
     sweeps = [path for path in options.what if path.suffix in (".yaml", ".yml")]
     if sweeps and len(options.what) > 1:
