@@ -16,7 +16,7 @@ from scconv_lab.run_folder.provenance import provenance
 from scconv_lab.run_folder.results import write_results
 from scconv_lab.shipped import typed
 from scconv_lab.training import tracking
-from scconv_lab.training.record import RunRecord
+from scconv_lab.training.record import RunRecord, perf
 
 
 @rank_zero_only
@@ -44,7 +44,8 @@ def mark_finished(
     measured |= tests.get("best") or tests.get("last") or {}
     if best is not None and best.best_model_score is not None:
         measured["val/acc1"] = best.best_model_score.item()
-    counted = {"params": record.cost.params, "macs": record.cost.macs} if record.cost else {}
+    counted: dict[str, Any] = {"params": record.cost.params, "macs": record.cost.macs} if record.cost else {}
+    counted |= perf(record.measured)
     progress = progress_of(folder)
     who = {key: config.get(key) for key in ("experiment", "arm")}
     made = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from scconv_lab import shipped
 from scconv_lab.errors import DONE, MISTAKE, UserError
 from scconv_lab.grid.file import read_sweep
+from scconv_lab.messages import nearest
 from scconv_lab.results.collect import of_folders, of_sweep
 from scconv_lab.results.compare import Comparison, Question, compare
 from scconv_lab.results.formats import FORMATS, ROWS, as_text
@@ -142,11 +143,11 @@ def _as_asked(question: Question, options: argparse.Namespace) -> Question:
     if options.checkpoint and options.checkpoint != design.checkpoint:
         design, changed = replace(design, checkpoint=options.checkpoint), [*changed, "--checkpoint"]
     if options.against:
+        if options.against not in question.arms:
+            raise UserError(f"--against {options.against} is no arm{nearest(options.against, [*question.arms])}")
         others = tuple((arm, options.against) for arm in question.arms if arm != options.against)
         planned = design.contrasts(question.arms)
         if [(contrast.arm, contrast.reference) for contrast in planned] != [*others]:
-            if options.against not in question.arms:
-                design.__class__(pairs=((options.against, options.against),)).contrasts(question.arms)
             design, changed = replace(design, against={}, pairs=others), [*changed, "--against"]
     why = question.exploratory or (f"{' and '.join(changed)} is not as the file has it" if changed else "")
     return replace(question, design=design, exploratory=why)
@@ -161,7 +162,7 @@ def _parser() -> CommandParser:
     )
     add = parser.add_argument
     add("what", metavar="FILE", type=Path, nargs="+", help="a sweep's file, folders of runs, or an entry of the ledger")
-    add("--metric", choices=None, help=f"in place of the file's: {', '.join(METRICS)}")
+    add("--metric", metavar="METRIC", help=f"in place of the file's: {', '.join(METRICS)}")
     add("--against", metavar="ARM", help="compare every other arm with this one")
     add("--margin", metavar="X", type=float, help="the least difference that matters, in the metric's unit")
     add("--scope", choices=("seeds", "images"), help="claim something for new seeds, or for new images too")

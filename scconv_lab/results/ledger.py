@@ -51,7 +51,7 @@ def publish(name: str, question: Question, runs: Sequence[Measured], *, ledger: 
     said = []
     blocks = {seed: _block(question, runs, seed) for seed in _seeds(question)}
     for seed, block in blocks.items():
-        file = _shard_file(ledger, name, seed)
+        file = shard_file(ledger, name, seed)
         if block is None:
             continue
         _require_committed(name, block)
@@ -63,7 +63,7 @@ def publish(name: str, question: Question, runs: Sequence[Measured], *, ledger: 
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, sealed(content))
         said.append(f"shard    {file}")
-    shards = {seed: file for seed in blocks if (file := _shard_file(ledger, name, seed)).exists()}
+    shards = {seed: file for seed in blocks if (file := shard_file(ledger, name, seed)).exists()}
     comparison = compare(question, runs_of([read(file) for file in shards.values()]))
     look = max((judged.look for judged in comparison.contrasts if judged.look is not None), default=None)
     complete = all(judged.look == look for judged in comparison.contrasts)
@@ -112,7 +112,7 @@ def of_entry(file: Path) -> tuple[Question, list[Measured], dict[str, Any]]:
     content = read(file)
     shards = []
     for shard in content["shards"]:
-        path = _shard_file(file.parent, content["id"], shard["seed"])
+        path = shard_file(file.parent, content["id"], shard["seed"])
         found = read(path)
         if hash_of(found) != shard["hash"] or found["id"] != content["id"]:
             raise UserError(f"{path} is not the shard that {file} was made of; restore it from git")
@@ -193,9 +193,15 @@ def _require_committed(name: str, block: Sequence[Measured]) -> None:
 def _require_same(file: Path, content: Mapping[str, Any]) -> None:
     """A run that is made again keeps its values; how long it took does not count."""
     known = read(file)
-    for ours, theirs in zip(content["runs"], known["runs"], strict=False):
+    arms = [[run["arm"] for run in shard["runs"]] for shard in (known, content)]
+    if arms[0] != arms[1]:
+        raise UserError(
+            f"{file} is published with the arms {', '.join(arms[0])}, and the sweep has {', '.join(arms[1])}; publish "
+            "these runs under another name"
+        )
+    for ours, theirs in zip(content["runs"], known["runs"], strict=True):
         for checkpoint in ("last", "best"):
-            if ours["results"].get(checkpoint) != theirs["results"].get(checkpoint) or ours["arm"] != theirs["arm"]:
+            if ours["results"].get(checkpoint) != theirs["results"].get(checkpoint):
                 raise UserError(
                     f"{file}: {theirs['arm']}, seed {theirs['seed']} is published with other values than "
                     f"{ours['run']} has; what is published is not changed, so publish these runs under another name"
@@ -270,5 +276,6 @@ def _question(content: Mapping[str, Any]) -> Question:
     )
 
 
-def _shard_file(ledger: Path, name: str, seed: int) -> Path:
+def shard_file(ledger: Path, name: str, seed: int) -> Path:
+    """Where the shard of a seed lies."""
     return ledger / "shards" / f"{name}-s{seed}.json"

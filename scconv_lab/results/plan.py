@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from scconv_lab.grid.file import SweepFile
 from scconv_lab.results.compare import Comparison
 from scconv_lab.verdicts.design import Contrast
-from scconv_lab.verdicts.power import detectable, seeds_for, seeds_for_equivalence
+from scconv_lab.verdicts.power import detectable, pooled_sd, seeds_for, seeds_for_equivalence
 
 
 def power_lines(file: SweepFile, contrasts: Sequence[Contrast], comparison: Comparison | None) -> list[str]:
@@ -20,10 +20,13 @@ def power_lines(file: SweepFile, contrasts: Sequence[Contrast], comparison: Comp
     design = file.design
     if not contrasts or design.margin is None:
         return ["shows    nothing is compared: the file has neither `contrasts` nor `pairs`"]
-    found = pooled_sd(comparison) if comparison else None
+    arms = [(row.sd, row.n) for row in comparison.arms if row.sd is not None] if comparison else []
+    found = pooled_sd(arms)
     if found is None and file.sd is None:
         return ["shows    not known: no run is finished, and the file has no `sd`, the spread of an arm over seeds"]
-    sd, source = (found[0], f"of {found[1]} finished runs") if found else (file.sd or 0.0, "assumed in the file")
+    sd, source = (
+        (found[0], f"of {sum(n for _, n in arms)} finished runs") if found else (file.sd or 0.0, "assumed in the file")
+    )
     unit = design.metric.unit
     lines = [f"spread   {sd:.2f} {unit} over seeds, {source}"]
     if not sd:
@@ -44,13 +47,3 @@ def power_lines(file: SweepFile, contrasts: Sequence[Contrast], comparison: Comp
     if design.scope == "images":
         lines.append("scope    images: their own spread comes on top, and no number of seeds makes it smaller")
     return lines
-
-
-def pooled_sd(comparison: Comparison) -> tuple[float, int] | None:
-    """The standard deviation over seeds, pooled over arms, and how many runs it is of; None of too few."""
-    arms = [row for row in comparison.arms if row.sd is not None]
-    df = sum(row.n - 1 for row in arms)
-    if not df:
-        return None
-    total = sum((row.sd or 0.0) ** 2 * (row.n - 1) for row in arms)
-    return math.sqrt(total / df), sum(row.n for row in arms)

@@ -10,7 +10,7 @@ from typing import Any
 
 from scconv_lab.errors import UserError
 from scconv_lab.results.compare import compare
-from scconv_lab.results.ledger import of_entry, sha256, verdicts
+from scconv_lab.results.ledger import of_entry, read, sha256, shard_file, verdicts
 from scconv_lab.results.measured import Measured, read_run
 from scconv_lab.run_folder.layout import RunFolder
 
@@ -55,7 +55,7 @@ def verify(file: Path, level: int, *, root: Path, say: Callable[[str], None]) ->
 
 
 def _files_are_those_of(file: Path, seed: int, content: dict[str, Any], root: Path) -> int:
-    shard = json.loads((file.parent / "shards" / f"{content['id']}-s{seed}.json").read_text(encoding="utf-8"))
+    shard = read(shard_file(file.parent, content["id"], seed))
     checked = 0
     for run in shard["runs"]:
         for name, noted in run["files"].items():

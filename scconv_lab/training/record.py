@@ -88,7 +88,7 @@ class RunRecord(Callback):
             self.measured = self._measure(trainer, pl_module)
         if stage == "fit":
             self._note_code()
-        figures = {f"complexity/{key}": value for key, value in self.cost.figures().items()} | _perf(self.measured)
+        figures = {f"complexity/{key}": value for key, value in self.cost.figures().items()} | perf(self.measured)
         for logger in trainer.loggers:
             logger.log_hyperparams({**self.config, **provenance(), "code": self.code, "preflight": self.warnings})
             logger.log_metrics(figures, step=0)
@@ -125,7 +125,7 @@ def _say(case: str) -> None:
     print(f"cost     {case}", flush=True)
 
 
-def _perf(measured: list[Measurement]) -> dict[str, float]:
+def perf(measured: list[Measurement]) -> dict[str, float]:
     """The figures that W&B charts, of the first precision, eager."""
     by_case = {(m.case.step, m.case.batch_size == 1): m for m in reversed(measured) if m.case.execution == "eager"}
     if not by_case:

@@ -1,6 +1,5 @@
 """Applies the rule to the runs of a sweep, by its design."""
 
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -132,7 +131,7 @@ class _Judging:
         self.values = values
         self.planned = planned
         self.resolution = resolution
-        self.sd = _pooled_sd(values, self.resolution)
+        self.sd = _spread(values, self.resolution)
         self.why = exploratory or ("no margin was planned" if design.margin is None else "")
 
     def one(self, contrast: Contrast) -> Judged:
@@ -245,15 +244,11 @@ def _of_survivors(verdict: str, arm_lost: bool, reference_lost: bool) -> str:
     return verdict if arm_lost != reference_lost and verdict == allowed else CANNOT_TELL
 
 
-def _pooled_sd(values: Values, resolution: float) -> tuple[float, int] | None:
-    """The standard deviation over seeds, pooled over arms, for plans alone, and its degrees of freedom."""
+def _spread(values: Values, resolution: float) -> tuple[float, int] | None:
+    """The standard deviation over seeds, pooled over arms and at least the resolution, and its degrees of freedom."""
     arms = [[entry.value for entry in seeds.values() if entry.value is not None] for seeds in values.values()]
-    several = [arm for arm in arms if len(arm) > 1]
-    df = sum(len(arm) - 1 for arm in several)
-    if not df:
-        return None
-    pooled = math.sqrt(sum(statistics.variance(arm) * (len(arm) - 1) for arm in several) / df)
-    return max(pooled, resolution), df
+    pooled = power.pooled_sd([(statistics.stdev(arm), len(arm)) for arm in arms if len(arm) > 1])
+    return (max(pooled[0], resolution), pooled[1]) if pooled else None
 
 
 def _over_cells(found: Sequence[Judged], higher_is_better: bool) -> dict[str, tuple[int, int]]:

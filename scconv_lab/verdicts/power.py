@@ -1,6 +1,7 @@
 """What a number of seeds can see, for plans: by the noncentral t, without correlation between arms."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from scipy import optimize, stats
@@ -63,6 +64,19 @@ def seeds_for_equivalence(margin: float, *, sd: float, level: float) -> int | No
         return most > 0 and 2 * float(stats.t.cdf(most, df)) - 1 >= POWER
 
     return next((seeds for seeds in range(2, MOST_SEEDS + 1) if enough(seeds)), None)
+
+
+def pooled_sd(arms: Sequence[tuple[float, int]]) -> tuple[float, int] | None:
+    """The standard deviation over seeds, pooled over arms, and its degrees of freedom; for plans, never to judge.
+
+    Args:
+        arms: The standard deviation of each arm and the number of its seeds, at least 2.
+
+    Returns:
+        None of no arm.
+    """
+    df = sum(n - 1 for _, n in arms)
+    return (math.sqrt(sum(sd**2 * (n - 1) for sd, n in arms) / df), df) if df else None
 
 
 def sd_range(sd: float, df: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -14,14 +14,6 @@ from tests.results.made import PLAIN, SWEEP, S, change, made_run, made_sweep, ru
 FILE = "sweeps/small.yaml"
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a sweep whose runs are all there."""
-    monkeypatch.chdir(tmp_path)
-    made_sweep(tmp_path, {"plain": PLAIN, "S": S})
-    return tmp_path
-
-
 def output(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
     assert main(["results", *arguments]) == code
     printed = capsys.readouterr()
@@ -218,7 +210,7 @@ def test_folders(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ([FILE, "--metric", "accuracy"], "--metric (='accuracy') must be a metric of a test"),
         ([FILE, "--margin", "-1"], "--margin -1.0 must be a number above 0"),
         ([FILE, "--margin", "nan"], "--margin nan must be a number above 0"),
-        ([FILE, "--against", "plian"], "names 'plian', which is no arm; did you mean 'plain'?"),
+        ([FILE, "--against", "plian"], "--against plian is no arm; did you mean 'plain'?"),
         ([FILE, "--format", "xls"], "invalid choice"),
         ([FILE, "--config", "other.yaml"], "it was never launched so"),
         (["runs", "--config", "other.yaml"], "--config is for a sweep's file; leave it out"),

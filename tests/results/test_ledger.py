@@ -14,14 +14,6 @@ FILE = "sweeps/small.yaml"
 ENTRY = "experiments/results/small.json"
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a sweep whose runs are all there."""
-    monkeypatch.chdir(tmp_path)
-    made_sweep(tmp_path, {"plain": PLAIN, "S": S})
-    return tmp_path
-
-
 def published(*, code: int = 0) -> None:
     assert main(["results", FILE, "--publish", "small"]) == code
 
@@ -124,6 +116,13 @@ class TestRefused:
     def test_a_name_that_is_none(self, name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         if name:
             assert "must be of small letters" in refused(capsys, FILE, "--publish", name)
+
+    def test_other_arms_than_are_published(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        published()
+        grid = {"arm": {"plain": {}, "S": {"a": 1}, "C": {"a": 2}}}
+        made_sweep(here, {"plain": PLAIN, "S": S, "C": PLAIN}, content={"grid": grid})
+        message = refused(capsys, FILE, "--publish", "small")
+        assert "is published with the arms plain, S, and the sweep has plain, S, C" in message
 
     def test_other_values_than_are_published(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         published()

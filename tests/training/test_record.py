@@ -131,6 +131,8 @@ def test_a_fit_that_is_asked_to_measures_first_and_trains_the_same(
             assert summary["perf/latency_ms"] > 0
             assert summary["perf/images_per_s"] > 0
             assert summary["perf/peak_memory_mb"] > 0
+            results = json.loads((run.folder / "results.json").read_text())
+            assert results["perf/latency_ms"] == pytest.approx(summary["perf/latency_ms"])
             (table,) = run.folder.rglob("cost*.table.json")
             assert "fp32 eager training, batch 64" in table.read_text()
     assert ends[0] == ends[1]
